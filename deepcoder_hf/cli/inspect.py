@@ -1,0 +1,57 @@
+"""`deepcoder-hf inspect`: one trajectory in the terminal, with its masks in colour."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+
+@click.command("inspect")
+@click.argument("path")
+@click.option("--row", type=click.IntRange(min=0), default=0, show_default=True, help="Number of the row, from 0.")
+@click.option("--id", "trajectory_id", help="Trajectory id, instead of a number.")
+@click.option("--full", is_flag=True, help="Show long spans whole.")
+@click.option("--json", "as_json", is_flag=True, help="Print the row as JSON.")
+def command(path: str, row: int, trajectory_id: str | None, full: bool, as_json: bool) -> None:
+    """Show one row of a processed dataset: each span with its type, and what of it is trained.
+
+    \b
+    Example:
+      deepcoder-hf inspect sad/ --row 3
+      deepcoder-hf inspect rows.parquet --id step-014 --full
+    """
+    found = pick(path, row, trajectory_id)
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False))
+        return
+    from deepcoder_hf.view.terminal import console, trajectory
+
+    console().print(trajectory(found, None if full else 600))
+
+
+def pick(path: str, row: int, trajectory_id: str | None) -> dict[str, Any]:
+    """One row of a processed dataset.
+
+    Raises:
+        InputError: There is no such row.
+    """
+    from pathlib import Path
+
+    from deepcoder_hf.dataset.features import SAD_FEATURES
+    from deepcoder_hf.dataset.output import read_rows
+    from deepcoder_hf.errors import InputError, SchemaError
+
+    dataset = read_rows(Path(path))
+    if missing := sorted(set(SAD_FEATURES) - set(dataset.column_names)):
+        raise SchemaError(f"{path}: expected the columns of a SAD dataset, missing: {', '.join(missing)}")
+    if trajectory_id is not None:
+        ids = dataset["trajectory_id"][:]
+        if trajectory_id not in ids:
+            raise InputError(f"{path}: no trajectory has the id {trajectory_id!r}; the first ids are {', '.join(ids[:5])}")
+        row = ids.index(trajectory_id)
+    if row >= len(dataset):
+        raise InputError(f"{path}: expected a row below {len(dataset)}, got {row}")
+    found: dict[str, Any] = dataset[row]
+    return found

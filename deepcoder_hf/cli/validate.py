@@ -1,0 +1,37 @@
+"""`deepcoder-hf validate`: prove every row of a processed dataset again."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+
+@click.command("validate")
+@click.option("-i", "--input", "path", required=True, help="Dataset folder, .parquet or .jsonl that `process` wrote.")
+@click.option("--model", help="Tokenizer to use instead of the name in the rows (its digest must be the same).")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(path: str, model: str | None, as_json: bool) -> None:
+    """Prove every row: lengths, masks, labels, spans, offsets, and that the text gives the ids.
+
+    Exits with 1 if a row is invalid.
+
+    \b
+    Example:
+      deepcoder-hf validate --input sad/
+    """
+    from pathlib import Path
+
+    from deepcoder_hf.dataset.output import read_rows
+    from deepcoder_hf.dataset.validate import validate_rows
+    from deepcoder_hf.view.safe import safe_text
+
+    result = validate_rows(read_rows(Path(path)), model)
+    if as_json:
+        click.echo(json.dumps(result, indent=2, ensure_ascii=False))
+    else:
+        click.echo(f"{result['valid_trajectories']:,} of {result['total_checked']:,} rows are valid")
+        for error in result["validation_errors"]:
+            click.echo(safe_text(f"row {error['row']} ({error['trajectory_id']}): {'; '.join(error['problems'])}"))
+    if result["invalid_trajectories"] or result["validation_errors"]:
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,133 @@
+"""The report of a run: what was read, kept, dropped and failed, and what the kept rows are made of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from deepcoder_hf.dataset.features import QUALITY_COLUMNS
+from deepcoder_hf.spans.types import TYPES
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+class ReportBuilder:
+    """Adds up shards; memory grows by a few numbers a row."""
+
+    def __init__(self) -> None:
+        self.n_records: Counter[str] = Counter()
+        self.reasons: dict[str, Counter[str]] = {"dropped": Counter(), "failed": Counter()}
+        self.formats: Counter[str] = Counter()
+        self.sums: Counter[str] = Counter()
+        self.tokens = np.zeros(len(TYPES), np.int64)
+        self.quality: list[np.ndarray[Any, np.dtype[np.float32]]] = []
+        self.lengths: list[np.ndarray[Any, np.dtype[np.int32]]] = []
+
+    def add_records(self, status: list[str], reasons: list[str | None], formats: list[str | None]) -> None:
+        """Count records, one entry each."""
+        self.n_records.update(status)
+        self.formats.update(name or "unknown" for name in formats)
+        for state, reason in zip(status, reasons, strict=True):
+            if state in self.reasons:
+                self.reasons[state][str(reason)] += 1
+
+    def add_rows(self, table: pa.Table) -> None:
+        """Count kept rows, with the columns of `SHARD_FEATURES`."""
+        if not table.num_rows:
+            return
+        outcome = table.column("outcome").combine_chunks()
+        self.sums["rows"] += table.num_rows
+        for name in ("n_trained", "n_straddled", "n_replaced"):
+            self.sums[name] += pc.sum(outcome.field(name)).as_py()
+        first = outcome.field("first")
+        self.sums["thinking"] += pc.sum(pc.and_(outcome.field("has_thinking"), first)).as_py() or 0
+        self.sums["valid"] += int(valid_rows(table).sum())
+        types = table.column("token_types").combine_chunks().flatten().to_numpy()
+        self.tokens += np.bincount(types, minlength=len(TYPES))
+        quality = table.column("quality").combine_chunks()
+        self.quality.append(np.stack([quality.field(name).to_numpy() for name in QUALITY_COLUMNS]))
+        self.lengths.append(table.column("length").to_numpy())
+
+    def build(self, facts: dict[str, Any]) -> dict[str, Any]:
+        """The report as JSON can hold it.
+
+        Args:
+            facts: What the run knows beside the rows: speed, configuration, tokenizer, versions.
+        """
+        n = {state: self.n_records[state] for state in ("kept", "dropped", "failed")}
+        n_read = sum(n.values())
+        n_rows, n_tokens = self.sums["rows"], int(self.tokens.sum())
+        parsed = n_read - n["failed"]
+        by_type = {str(kind): int(count) for kind, count in zip(TYPES, self.tokens, strict=True)}
+        return {
+            "n_read": n_read,
+            "n_kept": n["kept"],
+            "n_dropped": n["dropped"],
+            "n_failed": n["failed"],
+            "n_trajectories": parsed,
+            "n_rows": n_rows,
+            "parsing_success_rate": share(parsed, n_read),
+            "filter_pass_rate": share(n["kept"], parsed),
+            "reasons": {state: dict(counts.most_common()) for state, counts in self.reasons.items()},
+            "source_formats": dict(self.formats.most_common()),
+            "tokens": {"total": n_tokens, "trained": self.sums["n_trained"], **by_type},
+            "token_ratios": {kind: share(count, n_tokens) for kind, count in by_type.items()},
+            "row_ratios": self._distributions(),
+            "row_lengths": describe(np.concatenate(self.lengths)) if self.lengths else {},
+            "structured_thinking_rate": share(self.sums["thinking"], n["kept"]),
+            "format_validation": {"checked": n_rows, "valid": self.sums["valid"], "rate": share(self.sums["valid"], n_rows)},
+            "straddled_tokens": self.sums["n_straddled"],
+            "replaced_surrogates": self.sums["n_replaced"],
+            **facts,
+        }
+
+    def _distributions(self) -> dict[str, dict[str, float]]:
+        if not self.quality:
+            return {}
+        values = np.concatenate(self.quality, axis=1)
+        return {name: describe(values[n]) for n, name in enumerate(QUALITY_COLUMNS)}
+
+
+def share(part: int, whole: int) -> float:
+    """part / whole rounded to 6 digits; 0 where there is nothing."""
+    return round(part / whole, 6) if whole else 0.0
+
+
+def describe(values: np.ndarray[Any, Any]) -> dict[str, float]:
+    """Mean and quantiles."""
+    quantiles = np.quantile(values, QUANTILES)
+    return {
+        "mean": round(float(values.mean()), 6),
+        **{f"p{round(100 * q):02d}": round(float(v), 6) for q, v in zip(QUANTILES, quantiles, strict=True)},
+    }
+
+
+def valid_rows(table: pa.Table) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which rows hold together: equal lengths, disjoint masks, labels and types that agree; bool [R].
+
+    The full proof (ids against the text, spans, offsets) is `deepcoder-hf validate`.
+    """
+    flat = {}
+    ids = table.column("input_ids").combine_chunks()
+    offsets = ids.offsets.to_numpy()
+    rows = offsets - offsets[0]
+    ok = np.asarray(np.diff(rows) == table.column("length").to_numpy())
+    for name in ("input_ids", "attention_mask", "token_types", "reasoning_mask", "action_mask", "labels"):
+        column = table.column(name).combine_chunks()
+        ok &= np.diff(column.offsets.to_numpy()) == np.diff(rows)
+        flat[name] = column.flatten().to_numpy()
+    if not ok.all():
+        return ok
+    masked = flat["reasoning_mask"] + flat["action_mask"]
+    trained = flat["labels"] != -100
+    wrong = masked > 1
+    wrong |= trained & (flat["labels"] != flat["input_ids"])
+    wrong |= (masked == 1) != (trained & ((masked == 1) | (flat["token_types"] != 4)))
+    wrong |= flat["attention_mask"] != 1
+    wrong |= trained & ((flat["token_types"] == 0) | (flat["token_types"] == 3))
+    counts = np.concatenate([[0], np.cumsum(wrong)])
+    return ok & (counts[rows[1:]] == counts[rows[:-1]])

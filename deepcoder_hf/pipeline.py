@@ -1,0 +1,212 @@
+"""TrajectoryProcessor: raw trajectories -> SAD dataset, as a chain of `Dataset.map` stages.
+
+    files ─load_trajectories▶ raw rows ─process_records (map, one cache file a shard)▶ rows with outcome ─select▶ output
+
+A record that cannot be used becomes an outcome, never an exception: `n_read == n_kept + n_dropped + n_failed`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset, IterableDataset
+
+from deepcoder_hf.config import Config
+from deepcoder_hf.dataset.builder import Paths, load_trajectories
+from deepcoder_hf.dataset.features import RAW_FEATURES, SAD_FEATURES
+from deepcoder_hf.dataset.output import (
+    REJECTS,
+    REPORT,
+    check_output,
+    format_of,
+    publish,
+    read_rows,
+    side_file,
+    staging,
+    writer_for,
+)
+from deepcoder_hf.dataset.validate import validate_rows
+from deepcoder_hf.errors import InputError
+from deepcoder_hf.run import Run, run_shards
+from deepcoder_hf.settings import load_config
+from deepcoder_hf.stages import parse_records, process_records
+from deepcoder_hf.streaming import stream_rows
+
+Progress = Callable[[int, int], None]
+"""Called with (records done, tokens done) after each shard."""
+
+
+class TrajectoryProcessor:
+    """Turns raw trajectories into SAD rows.
+
+    Args:
+        config: A `Config`, a mapping or a YAML file with its sections (or the seed's `trajectory_processing:`), the
+            name of a recipe, or None for the defaults.
+
+    Raises:
+        ConfigError: The configuration is wrong; every problem is named.
+
+    Example:
+        >>> processor = TrajectoryProcessor("qwen3")
+        >>> stats = processor.process_trajectory_file("runs.jsonl", "sad/")  # doctest: +SKIP
+        >>> stats["processed_successfully"], stats["total_trajectories"]  # doctest: +SKIP
+        (1000, 1000)
+    """
+
+    def __init__(self, config: Config | Mapping[str, Any] | str | Path | None = None) -> None:
+        self.config = config if isinstance(config, Config) else load_config(config)
+
+    def process(self, dataset: Any, num_proc: int | None = None) -> Any:
+        """Process a dataset in memory or a stream.
+
+        Args:
+            dataset: A `Dataset` or `IterableDataset` of raw rows (from `load_trajectories`), or of records in any known
+                format, a column a key.
+            num_proc: Processes, for a `Dataset`; a stream takes those of its own data loader.
+
+        Returns:
+            The kept rows (`SAD_FEATURES`), in order: a `Dataset`, or an `IterableDataset` for a stream.
+
+        Raises:
+            TokenizerError: The tokenizer cannot be used.
+        """
+        if isinstance(dataset, IterableDataset):
+            return stream_rows(dataset, self.config)
+        return self.run(dataset, num_proc).dataset()
+
+    def run(self, dataset: Dataset, num_proc: int | None = None, progress: Progress | None = None) -> Run:
+        """Process a dataset and keep the outcome of every record.
+
+        Returns:
+            The run: `dataset()` gives the kept rows, `report()` the figures, `rejects()` what was not kept and why.
+        """
+        if set(dataset.column_names) != set(RAW_FEATURES):
+            dataset = dataset.with_format(None).map(
+                parse_records,
+                batched=True,
+                with_indices=True,
+                remove_columns=dataset.column_names,
+                features=RAW_FEATURES,
+                fn_kwargs={"licence": self.config.readers.licence},
+            )
+        return run_shards(dataset, self.config, num_proc, progress)
+
+    def process_files(
+        self,
+        inputs: Paths,
+        output: str | Path,
+        form: str | None = None,
+        num_proc: int | None = None,
+        limit: int | None = None,
+        overwrite: bool = False,
+        progress: Progress | None = None,
+        on_read: Callable[[int], None] | None = None,
+    ) -> dict[str, Any]:
+        """Process files and write the dataset, its report and its rejects.
+
+        Args:
+            inputs: A file, a folder, a glob, an `hf://` path, `-`, or a list of these.
+            output: A folder, or a file whose suffix names the format.
+            form: `dataset`, `parquet` or `jsonl`, instead of the suffix.
+            num_proc: Processes.
+            limit: Take only so many records.
+            overwrite: Replace an output that this tool wrote.
+            progress: Called after each shard.
+            on_read: Called with the number of records once they are read.
+
+        Returns:
+            The report, as `report.json` holds it.
+
+        Raises:
+            InputError: An input is missing, or holds no trajectories.
+            OutputError: The output exists or cannot be written.
+        """
+        began = time.perf_counter(), time.process_time()
+        target = Path(output)
+        kind = format_of(target, form)
+        check_output(target, overwrite)
+        readers, cache_dir = self.config.readers, self.config.dataset.cache_dir
+        raw = load_trajectories(inputs, num_proc=num_proc, cache_dir=cache_dir, readers=readers)
+        if not len(raw):
+            raise InputError(f"{inputs}: expected trajectories, got no record; the files are empty")
+        if limit is not None:
+            raw = raw.select(range(min(limit, len(raw))))
+        if on_read is not None:
+            on_read(len(raw))
+        run = self.run(raw, num_proc, progress)
+        with staging(target) as folder:
+            staged = folder / (target.name or "dataset")
+            writer = writer_for(staged, kind)
+            for table in run.tables():
+                writer.write(table)
+            writer.close()
+            report = run.report(began)
+            sides = run.write_sides(folder, report)
+            if kind == "dataset":
+                for name, path in sides.items():
+                    path.replace(staged / name)
+            else:
+                for name, path in sides.items():
+                    publish(path, side_file(target, name, kind))
+            publish(staged, target)
+        return report
+
+    def process_trajectory_file(self, input_file: str | Path, output_file: str | Path, **options: Any) -> dict[str, Any]:
+        """Process one file.
+
+        Args:
+            input_file: The raw trajectories.
+            output_file: Where the rows go; see `process_files` for this and for the options.
+
+        Returns:
+            The report with the keys `total_trajectories`, `processed_successfully`, `filtered_out` and `failed` beside
+            those of `report.json`. Counts are of records.
+        """
+        return seed_statistics(self.process_files(input_file, output_file, **options))
+
+    def process_trajectory_directory(
+        self, input_dir: str | Path, output_dir: str | Path, **options: Any
+    ) -> dict[str, Any]:
+        """Process every trajectory file below a folder into one dataset; see `process_trajectory_file`."""
+        if not Path(input_dir).is_dir():
+            raise InputError(f"expected a folder of trajectories, got {str(input_dir)!r}; for a file use process_trajectory_file")
+        return seed_statistics(self.process_files(input_dir, output_dir, **options))
+
+    def validate_processed_trajectories(self, path: str | Path) -> dict[str, Any]:
+        """Prove every row of a processed dataset again.
+
+        Returns:
+            `total_checked`, `valid_trajectories`, `invalid_trajectories` and `validation_errors` (row, id and problem
+            of the first hundred); see `validate_rows` for what is proven.
+        """
+        return validate_rows(read_rows(Path(path)))
+
+
+def seed_statistics(report: dict[str, Any]) -> dict[str, Any]:
+    """The report with the statistics under the names of the first design."""
+    return {
+        "total_trajectories": report["n_read"],
+        "processed_successfully": report["n_kept"],
+        "filtered_out": report["n_dropped"],
+        "failed": report["n_failed"],
+        **report,
+    }
+
+
+def create_trajectory_processor(config: Config | Mapping[str, Any] | str | Path | None = None) -> TrajectoryProcessor:
+    """A processor for a configuration; the same as `TrajectoryProcessor(config)`."""
+    return TrajectoryProcessor(config)
+
+
+__all__ = [
+    "REJECTS",
+    "REPORT",
+    "SAD_FEATURES",
+    "TrajectoryProcessor",
+    "create_trajectory_processor",
+    "process_records",
+    "seed_statistics",
+]

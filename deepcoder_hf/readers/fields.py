@@ -1,0 +1,98 @@
+"""Fields that several formats share: ids, task, reward, licence, and message text made of parts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from deepcoder_hf.errors import RecordError
+
+Record = Mapping[str, Any]
+
+ID_FIELDS = ("trajectory_id", "id", "uid", "uuid")
+GROUP_FIELDS = ("group_id", "problem_id", "task_id", "instance_id", "question_id")
+TASK_FIELDS = ("task", "problem", "question", "instruction", "prompt", "query", "goal")
+SYSTEM_FIELDS = ("system", "system_prompt")
+KNOWN_METADATA = ("reward", "model", "teacher", "licence", "license", "difficulty", "category", "success")
+MAX_EXTRA = 200
+"""Longest string field, in characters, that is carried along in the metadata."""
+
+
+def first_text(record: Record, names: Iterable[str]) -> str | None:
+    """The first of some fields that holds a text with something in it."""
+    for name in names:
+        value = record.get(name)
+        if isinstance(value, str) and value.strip():
+            return value
+    return None
+
+
+def identifier(record: Record, names: Iterable[str]) -> str | None:
+    """The first of some fields that holds a string or a whole number, as a string."""
+    for name in names:
+        value = record.get(name)
+        if isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip():
+            return str(value)
+    return None
+
+
+def metadata_of(record: Record, used: Iterable[str]) -> dict[str, Any]:
+    """Facts to carry along: the known ones by name, other small scalars under `extra`.
+
+    Args:
+        record: The raw record.
+        used: Fields that the reader has put into the trajectory.
+    """
+    taken = {*used, *ID_FIELDS, "steps", "messages"}
+    facts: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
+    for name, value in record.items():
+        if name in taken or not isinstance(value, str | int | float | bool):
+            continue
+        if isinstance(value, str) and len(value) > MAX_EXTRA:
+            continue
+        if name in KNOWN_METADATA:
+            facts["licence" if name == "license" else name] = value
+        else:
+            extra[name] = value
+    if extra:
+        facts["extra"] = extra
+    return facts
+
+
+def verbatim(value: Any) -> str:
+    """Tool arguments as text: strings as they are, everything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def text_of_parts(parts: Iterable[Any], where: str) -> str:
+    """The text of a content list that holds text parts only.
+
+    Raises:
+        RecordError: A part is an image, audio or something else that has no text (`unsupported_modality`).
+    """
+    texts = []
+    for part in parts:
+        if isinstance(part, str):
+            texts.append(part)
+        elif isinstance(part, Mapping) and isinstance(part.get("text"), str) and is_text_part(part):
+            texts.append(part["text"])
+        else:
+            raise refused_part(part, where)
+    return "".join(texts)
+
+
+def is_text_part(part: Mapping[str, Any]) -> bool:
+    """Whether a content part is plain text."""
+    return part.get("type", "text") in ("text", "input_text", "output_text")
+
+
+def refused_part(part: Any, where: str) -> RecordError:
+    """The reject for a content part that cannot become text."""
+    kind = part.get("type") if isinstance(part, Mapping) else type(part).__name__
+    return RecordError(
+        f"{where}: a content part of type {kind!r} has no text that can be trained; expected text, thinking, tool_use or "
+        "tool_result parts",
+        "unsupported_modality",
+    )

@@ -1,0 +1,150 @@
+"""Chat messages: `messages` or `conversations` with OpenAI keys (role, content) or ShareGPT keys (from, value)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from deepcoder_hf.errors import RecordError
+from deepcoder_hf.readers import fields, parts
+from deepcoder_hf.readers.fields import Record
+from deepcoder_hf.trajectory import Step, ToolCall, Trajectory
+
+LISTS = ("messages", "conversations", "conversation", "traj", "dialog")
+ROLES = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "human": "user",
+    "assistant": "agent",
+    "gpt": "agent",
+    "model": "agent",
+    "chatgpt": "agent",
+    "bot": "agent",
+    "tool": "tool",
+    "function": "tool",
+    "observation": "tool",
+    "ipython": "tool",
+    "function_response": "tool",
+    "function_call": "call",
+    "tool_call": "call",
+}
+REASONING = ("reasoning_content", "reasoning", "thinking")
+
+
+def matches(record: Record) -> bool:
+    """A list of objects in which one has a role or a from, or an empty list under one of the usual names."""
+    messages = _messages(record)
+    if messages is None:
+        return False
+    return not messages or any(isinstance(m, Mapping) and ("role" in m or "from" in m) for m in messages)
+
+
+def read(record: Record) -> Trajectory:
+    """Read one record.
+
+    Raises:
+        RecordError: No messages (`empty_messages`), no assistant turn (`no_assistant_turn`), a message without role
+            (`missing_role`), of unknown role (`unknown_role`), without content (`missing_content`), or with a part
+            that has no text (`unsupported_modality`).
+    """
+    messages = _messages(record)
+    if not messages:
+        raise RecordError("the list of messages is empty; expected at least one assistant turn", "empty_messages")
+    steps: list[Step] = []
+    if (system := fields.first_text(record, fields.SYSTEM_FIELDS)) is not None:
+        steps.append(Step("system", system))
+    for number, message in enumerate(messages):
+        _add(steps, message, f"message {number}")
+    if not any(step.source == "agent" for step in steps):
+        roles = sorted({step.source for step in steps})
+        raise RecordError(f"expected an assistant turn, got only {', '.join(roles)}", "no_assistant_turn")
+    return Trajectory(
+        steps=tuple(steps),
+        source_format="messages",
+        trajectory_id=fields.identifier(record, fields.ID_FIELDS),
+        group_id=fields.identifier(record, fields.GROUP_FIELDS),
+        metadata=fields.metadata_of(record, fields.SYSTEM_FIELDS),
+    )
+
+
+def _messages(record: Record) -> list[Any] | None:
+    return next((record[name] for name in LISTS if isinstance(record.get(name), list)), None)
+
+
+def _add(steps: list[Step], message: Any, where: str) -> None:
+    if not isinstance(message, Mapping):
+        raise RecordError(f"{where}: expected an object with role and content, got {type(message).__name__}", "missing_role")
+    name = message.get("role", message.get("from"))
+    if not isinstance(name, str):
+        raise RecordError(f"{where}: expected a role, got keys {sorted(message)}", "missing_role")
+    role = ROLES.get(name.lower())
+    if role is None:
+        raise RecordError(f"{where}: unknown role {name!r}; known: {', '.join(sorted(ROLES))}", "unknown_role")
+    content = message.get("content", message.get("value"))
+    if role == "agent":
+        steps += _agent(message, content, where)
+    elif role == "call":
+        steps.append(Step("agent", tool_calls=_flat_calls(content, where)))
+    elif role == "user" and isinstance(content, list) and any(_is_result(part) for part in content):
+        steps += _user_parts(content, where)
+    else:
+        text = _text(content, where, empty_allowed=role == "tool")
+        steps.append(Step("tool" if role == "tool" else "system" if role == "system" else "user", text))
+
+
+def _agent(message: Mapping[str, Any], content: Any, where: str) -> list[Step]:
+    reasoning = next((message[key] for key in REASONING if isinstance(message.get(key), str) and message[key]), None)
+    raw_calls = message.get("tool_calls") or ([message["function_call"]] if message.get("function_call") else [])
+    if not isinstance(raw_calls, list) or not all(isinstance(call, Mapping) for call in raw_calls):
+        raise RecordError(f"{where}: expected tool_calls to be a list of objects", "bad_tool_calls")
+    calls = tuple(parts.tool_call(call) for call in raw_calls)
+    if isinstance(content, list) and any(isinstance(p, Mapping) and not fields.is_text_part(p) for p in content):
+        found = parts.agent_steps(content, where)
+        if reasoning is not None or calls:
+            found = [Step("agent", None, reasoning), *found] if reasoning is not None else found
+            found = [*found, Step("agent", tool_calls=calls)] if calls else found
+        return found
+    if content is None and not calls and reasoning is None:
+        raise RecordError(f"{where}: an assistant turn without content, reasoning and tool calls", "missing_content")
+    text = None if content is None or (content == "" and calls) else _text(content, where, empty_allowed=True)
+    return [Step("agent", text, reasoning, calls)]
+
+
+def _flat_calls(content: Any, where: str) -> tuple[ToolCall, ...]:
+    """A ShareGPT function_call turn: JSON of one call or of several; anything else stays verbatim, without a name."""
+    text = _text(content, where, empty_allowed=False)
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return (ToolCall("", text),)
+    calls = value if isinstance(value, list) else [value]
+    known = calls and all(isinstance(c, Mapping) and isinstance(c.get("name"), str) and "arguments" in c for c in calls)
+    return tuple(parts.tool_call(call) for call in calls) if known else (ToolCall("", text),)
+
+
+def _is_result(part: Any) -> bool:
+    return isinstance(part, Mapping) and part.get("type") in parts.RESULTS
+
+
+def _user_parts(content: list[Any], where: str) -> list[Step]:
+    """A user message that carries results beside, perhaps, text."""
+    steps = []
+    for part in content:
+        if _is_result(part):
+            steps.append(Step("tool", parts.result_text(part, where)))
+        else:
+            steps.append(Step("user", fields.text_of_parts([part], where)))
+    return steps
+
+
+def _text(content: Any, where: str, empty_allowed: bool) -> str:
+    if isinstance(content, list):
+        content = fields.text_of_parts(content, where)
+    if isinstance(content, Mapping):
+        content = fields.verbatim(content)
+    if not isinstance(content, str) or (not content and not empty_allowed):
+        what = "nothing" if not content else type(content).__name__
+        raise RecordError(f"{where}: expected content, got {what}", "missing_content")
+    return content

@@ -1,0 +1,299 @@
+"""One run: raw rows cut into shards of records, one fused map and one cache file each, and what came of them.
+
+An interrupted run starts again after the last finished shard; a finished one is served from the cache.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from datasets import Dataset, concatenate_datasets
+from datasets import config as hf_config
+
+from deepcoder_hf.config import Config
+from deepcoder_hf.dataset.builder import quiet
+from deepcoder_hf.dataset.features import SAD_FEATURES, SHARD_FEATURES
+from deepcoder_hf.dataset.output import REJECTS, REPORT
+from deepcoder_hf.dataset.report import ReportBuilder
+from deepcoder_hf.errors import DeepcoderError
+from deepcoder_hf.filters.duplicates import REASON, Duplicates
+from deepcoder_hf.fingerprint import rows_fingerprint
+from deepcoder_hf.stages import process_records
+from deepcoder_hf.tokens.tokenizer import cached_tokenizer
+
+BATCH_BYTES = 1536 * 1024
+"""Bytes of raw trajectories in one call of the fused stage: large enough to amortise, small enough for memory."""
+PACKAGES = ("datasets", "transformers", "tokenizers", "pyarrow", "numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A range of raw rows and where its SAD rows are cached."""
+
+    start: int
+    stop: int
+    batch_size: int
+    cache_file: str
+    fingerprint: str
+
+
+def plan_shards(raw: Dataset, config: Config) -> list[Shard]:
+    """Cut raw rows into shards by records and bytes; the plan depends on the data and the settings alone."""
+    sizes = _row_bytes(raw)
+    fingerprint = rows_fingerprint(raw._fingerprint, config)
+    if raw.cache_files:
+        folder = Path(raw.cache_files[0]["filename"]).parent
+    else:
+        folder = Path(config.dataset.cache_dir or hf_config.HF_DATASETS_CACHE) / "deepcoder_hf"
+    folder = folder / f"sad-{fingerprint}"
+    shards = []
+    start, total = 0, len(raw)
+    ends = np.cumsum(sizes)
+    while start < total:
+        before = int(ends[start - 1]) if start else 0
+        stop = int(np.searchsorted(ends, before + config.dataset.shard_bytes, "right"))
+        stop = min(max(stop, start + 1), start + config.dataset.shard_records, total)
+        mean = max(1.0, (int(ends[stop - 1]) - before) / (stop - start))
+        batch_size = int(min(max(BATCH_BYTES // mean, 1), 1000))
+        name = f"{start:09d}-{stop:09d}"
+        shards.append(Shard(start, stop, batch_size, str(folder / f"{name}.arrow"), f"{fingerprint}-{name}"))
+        start = stop
+    return shards
+
+
+def _row_bytes(raw: Dataset) -> npt.NDArray[np.int64]:
+    """Bytes of each raw trajectory, int64 [rows]."""
+    column = raw.with_format("arrow").data.column("trajectory") if raw._indices is None else None
+    if column is None:
+        return np.full(len(raw), 8192, np.int64)
+    lengths = [pc.binary_length(chunk.cast(pa.string())).to_numpy(zero_copy_only=False) for chunk in column.chunks]
+    return np.concatenate(lengths).astype(np.int64) if lengths else np.zeros(0, np.int64)
+
+
+def run_shard(raw: Dataset, shard: Shard, config: Config) -> tuple[int, int]:
+    """Process one shard into its cache file, unless it is there.
+
+    Returns:
+        Records and tokens of the shard.
+    """
+    with quiet():
+        rows = (
+            raw.select(range(shard.start, shard.stop))
+            .with_format("arrow")
+            .map(
+                process_records,
+                batched=True,
+                batch_size=shard.batch_size,
+                remove_columns=raw.column_names,
+                features=SHARD_FEATURES,
+                fn_kwargs={"config": config},
+                cache_file_name=shard.cache_file,
+                new_fingerprint=shard.fingerprint,
+            )
+        )
+    return shard.stop - shard.start, pc.sum(rows.data.column("length")).as_py() or 0
+
+
+def run_shards(
+    raw: Dataset, config: Config, num_proc: int | None, progress: Callable[[int, int], None] | None
+) -> Run:
+    """Process all shards, with one process or several.
+
+    Raises:
+        DeepcoderError: A worker was killed, for want of memory perhaps; finished shards are kept.
+    """
+    shards = plan_shards(raw, config)
+    missing = [shard for shard in shards if not os.path.exists(shard.cache_file)]
+    n_cached = len(shards) - len(missing)
+    report = progress or (lambda records, tokens: None)
+    for shard in shards:
+        if shard not in missing:
+            report(*run_shard(raw, shard, config))
+    workers = min(num_proc or 1, len(missing))
+    if workers > 1:
+        _run_pool(raw, missing, config, workers, report)
+    else:
+        for shard in missing:
+            report(*run_shard(raw, shard, config))
+    return Run(raw, shards, config, n_cached)
+
+
+def _run_pool(
+    raw: Dataset, shards: list[Shard], config: Config, workers: int, report: Callable[[int, int], None]
+) -> None:
+    pool = ProcessPoolExecutor(workers, initializer=_start_worker)
+    try:
+        waiting: set[Future[tuple[int, int]]] = {pool.submit(run_shard, raw, shard, config) for shard in shards}
+        while waiting:
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in done:
+                report(*future.result())
+    except BrokenProcessPool:
+        raise DeepcoderError(
+            "a worker process was killed (out of memory?); finished shards are kept: run again, with fewer processes"
+        ) from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start_worker() -> None:
+    """Each worker uses one thread: the processes are the parallelism."""
+    os.environ["FASTOKENS_BPE_THREADS"] = "1"
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
+class Run:
+    """What came of a run; reading it twice gives the same.
+
+    Args:
+        raw: The raw rows.
+        shards: Shards in order, all of them cached.
+        config: The configuration.
+        n_cached: Shards that were in the cache before.
+    """
+
+    def __init__(self, raw: Dataset, shards: list[Shard], config: Config, n_cached: int) -> None:
+        self.raw, self.shards, self.config, self.n_cached = raw, shards, config, n_cached
+        self._report: ReportBuilder | None = None
+        self._rejects: list[dict[str, Any]] = []
+
+    def tables(self) -> Iterator[pa.Table]:
+        """Kept rows with the columns of `SAD_FEATURES`, a bounded table at a time; fills the report on the way."""
+        report, duplicates = ReportBuilder(), Duplicates() if self.config.filters.drop_duplicates else None
+        self._rejects = []
+        for part in self._parts():
+            kept, keep = self._judge(part, report, duplicates)
+            report.add_rows(kept)
+            if keep.any():
+                yield kept.drop_columns(["outcome"])
+        self._report = report
+
+    def dataset(self) -> Dataset:
+        """The kept rows as one `Dataset` over the cache files, without a copy."""
+        report, duplicates = ReportBuilder(), Duplicates() if self.config.filters.drop_duplicates else None
+        self._rejects = []
+        keeps = [self._judge(part, report, duplicates)[1] for part in self._parts()]
+        if not self.shards:
+            return Dataset.from_dict({name: [] for name in SAD_FEATURES}, features=SAD_FEATURES)
+        rows = concatenate_datasets([Dataset.from_file(shard.cache_file) for shard in self.shards])
+        keep = np.concatenate(keeps)
+        if not keep.all():
+            rows = rows.select(np.flatnonzero(keep))
+        return rows.remove_columns("outcome")
+
+    def report(self, began: tuple[float, float] | None = None) -> dict[str, Any]:
+        """The figures of the run; `began` is (wall, CPU) seconds at its start."""
+        if self._report is None:
+            for _ in self.tables():
+                pass
+        assert self._report is not None
+        tokenizer = cached_tokenizer(self.config.tokens)
+        facts: dict[str, Any] = {
+            "tokenizer": tokenizer.identity,
+            "engine": f"{tokenizer.engine.name} ({tokenizer.engine_version})",
+            "versions": {
+                "deepcoder-hf": metadata.version("deepcoder-hf"),
+                "python": platform.python_version(),
+                **{name: metadata.version(name) for name in PACKAGES},
+            },
+            "config": self.config.model_dump(mode="json", exclude={"dataset"}),
+            "shards": {"total": len(self.shards), "from_cache": self.n_cached},
+        }
+        report = self._report.build(facts)
+        if began is not None:
+            seconds = time.perf_counter() - began[0]
+            report["speed"] = {
+                "seconds": round(seconds, 3),
+                "cpu_seconds": round(time.process_time() - began[1], 3),
+                "trajectories_per_hour": round(report["n_read"] / seconds * 3600),
+                "rows_per_s": round(report["n_rows"] / seconds, 1),
+                "tokens_per_s": round(report["tokens"]["total"] / seconds, 1),
+            }
+        return report
+
+    def rejects(self) -> list[dict[str, Any]]:
+        """Records that were not kept: source, line, status, reason, message and, where reading failed, an excerpt."""
+        if self._report is None:
+            self.report()
+        return self._rejects
+
+    def write_sides(self, folder: Path, report: dict[str, Any]) -> dict[str, Path]:
+        """Write the report and the rejects into a folder; returns their paths by name."""
+        (folder / REPORT).write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        with (folder / REJECTS).open("w", encoding="utf-8", newline="\n") as file:
+            for reject in self.rejects():
+                file.write(json.dumps(reject, ensure_ascii=False) + "\n")
+        return {REPORT: folder / REPORT, REJECTS: folder / REJECTS}
+
+    def _parts(self) -> Iterator[pa.Table]:
+        """The cached rows, a shard at a time (mapped from disk, not loaded)."""
+        for shard in self.shards:
+            yield Dataset.from_file(shard.cache_file).data.table
+
+    def _judge(
+        self, part: pa.Table, report: ReportBuilder, duplicates: Duplicates | None
+    ) -> tuple[pa.Table, npt.NDArray[np.bool_]]:
+        """The kept rows of a shard and which they are; records and rejects are counted."""
+        outcome = part.column("outcome").combine_chunks()
+        status: list[str] = outcome.field("status").to_pylist()
+        reasons: list[str | None] = outcome.field("reason").to_pylist()
+        first = outcome.field("first").to_numpy(zero_copy_only=False)
+        if duplicates is not None:
+            self._drop_duplicates(status, reasons, first, outcome.field("text_hash").to_pylist(), duplicates)
+        keep = np.array([state == "kept" for state in status], bool)
+        begins = np.flatnonzero(first)
+        formats = outcome.field("source_format").to_pylist()
+        report.add_records([status[n] for n in begins], [reasons[n] for n in begins], [formats[n] for n in begins])
+        for n in begins[~keep[begins]].tolist():
+            row = outcome[n].as_py()
+            self._rejects.append(
+                {
+                    "source": row["source_path"],
+                    "line": row["line"],
+                    "status": status[n],
+                    "reason": reasons[n],
+                    "message": row["message"] or "exactly the text of an earlier trajectory",
+                    "record": _excerpt(row["excerpt"]),
+                }
+            )
+        return part if keep.all() else part.filter(pa.array(keep)), keep
+
+    @staticmethod
+    def _drop_duplicates(
+        status: list[str],
+        reasons: list[str | None],
+        first: npt.NDArray[np.bool_],
+        hashes: list[int],
+        duplicates: Duplicates,
+    ) -> None:
+        dropping = False
+        for n, state in enumerate(status):
+            if first[n]:
+                dropping = state == "kept" and not duplicates.is_new(hashes[n])
+            if dropping:
+                status[n], reasons[n] = "dropped", REASON
+
+
+def _excerpt(stored: str | None) -> str | None:
+    """The excerpt as text; it is kept as JSON, or as the part of JSON that fitted."""
+    if stored is None:
+        return None
+    try:
+        value = json.loads(stored)
+    except ValueError:
+        return stored
+    return value if isinstance(value, str) else stored

@@ -1,0 +1,55 @@
+"""The spans of a batch as columns: what the pipeline passes on instead of objects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from deepcoder_hf.spans.resolve import SpanTuple
+from deepcoder_hf.spans.types import TYPES
+
+TYPE_NAMES = pa.array([str(kind) for kind in TYPES])
+
+
+@dataclass(frozen=True, slots=True)
+class SpanColumns:
+    """S spans of R texts."""
+
+    rows: npt.NDArray[np.int64]
+    """Where each text's spans begin, int64 [R + 1]."""
+    start_char: npt.NDArray[np.int64]
+    end_char: npt.NDArray[np.int64]
+    kinds: npt.NDArray[np.int8]
+    """Type ids, int8 [S]."""
+    subtypes: pa.StringArray
+    confidence: npt.NDArray[np.float32]
+    patterns: pa.StringArray
+    origins: pa.StringArray
+    steps: npt.NDArray[np.int32]
+
+
+def from_tuples(rows: Sequence[Sequence[SpanTuple]]) -> SpanColumns:
+    """Columns of the spans of R texts."""
+    offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
+    flat = [span for row in rows for span in row]
+    columns = list(zip(*flat, strict=True)) if flat else [()] * 8
+    return SpanColumns(
+        rows=offsets,
+        start_char=np.array(columns[0], np.int64),
+        end_char=np.array(columns[1], np.int64),
+        kinds=np.array(columns[2], np.int8),
+        subtypes=pa.array(columns[3], pa.string()),
+        confidence=np.array(columns[4], np.float32),
+        patterns=pa.array(columns[5], pa.string()),
+        origins=pa.array(columns[6], pa.string()),
+        steps=np.array(columns[7], np.int32),
+    )
+
+
+def type_names(kinds: npt.NDArray[np.int8]) -> pa.StringArray:
+    """Names of type ids, as the column `span_type` holds them."""
+    return TYPE_NAMES.take(pa.array(kinds))

@@ -1,0 +1,192 @@
+"""The pattern library: YAML entries -> checked, compiled markers, grouped by the first literal of their expression.
+
+A pattern finds markers, never whole spans: a lazy `<think>.*?</think>` is quadratic on unclosed tags, while two literal
+markers and a state machine (detector.py) are linear. One expression per first byte lets `re` jump with memchr.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Literal
+
+import yaml
+from pydantic import ValidationError
+
+from deepcoder_hf.config import PatternConfig, SpansConfig
+from deepcoder_hf.errors import ConfigError
+from deepcoder_hf.spans.expressions import check_expression, first_bytes
+
+LINE = "\n"
+LABEL = r"\n[ \t]{0,3}+(?:\*\*|#{1,4} )?+"
+"""What may stand before a label: a line's start, indentation, bold, a Markdown heading."""
+
+FENCES = (r"```[^\s`][^\n`]{0,80}(?=\n)", r"```(?=[\s<])")
+"""Fences of any language, and plain ones, which may also close: the machine knows them without any pattern."""
+
+WEAK = 0.8
+"""A pattern below this confidence is weak: its words occur in prose, so it counts only where the context agrees."""
+
+Fence = Literal["", "open", "plain"]
+Key = str | tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """What a match of one expression can mean."""
+
+    opens: tuple[int, ...]
+    """Indexes of the patterns that the expression opens; the first that the context allows is taken."""
+    closes: tuple[int, ...]
+    """Indexes of the patterns that the expression closes."""
+    fence: Fence
+    """Whether it is a code fence: `open` names a language, `plain` may open or close."""
+    keys: tuple[Key, ...]
+    """Under what the machine looks it up: ("open", index), ("close", index), any_turn, turn (not weak),
+    turn_end, fence, or a span type (no fence, not weak)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """Checked patterns and what the scanner needs to find their markers."""
+
+    patterns: tuple[PatternConfig, ...]
+    markers: tuple[Marker, ...]
+    groups: tuple[tuple[re.Pattern[bytes], tuple[int, ...], bool], ...]
+    """Expression, marker of each of its groups (1-based group number less one), and whether a newline precedes."""
+    digest: str
+    """SHA-256 of everything that decides what is found, 16 hex digits; part of the cache fingerprint."""
+
+
+def _marker_sources(pattern: PatternConfig) -> list[tuple[str, str, bool]]:
+    """(expression, what must stand before it, opens) of each marker of a pattern."""
+    body, at_line_start = check_expression(pattern, "open")
+    anchor = LABEL if pattern.kind == "label" else LINE if at_line_start else ""
+    sources = [(body, anchor, True)]
+    if pattern.close and pattern.kind in ("label", "turn"):
+        raise ConfigError(f"pattern {pattern.name!r}: close is for tags; a {pattern.kind} ends at the next marker")
+    if pattern.kind == "tag" and pattern.close:
+        body, at_line_start = check_expression(pattern, "close")
+        sources.append((body, LINE if at_line_start else "", False))
+    return sources
+
+
+def compile_library(patterns: Sequence[PatternConfig]) -> Library:
+    """Compile patterns into one expression per first byte.
+
+    Raises:
+        ConfigError: Two patterns share a name, or an opening expression and a type; or an expression is refused.
+    """
+    names: set[str] = set()
+    found: dict[tuple[str, str], tuple[list[int], list[int]]] = {}
+    for index, pattern in enumerate(patterns):
+        if pattern.name in names:
+            raise ConfigError(f"pattern {pattern.name!r}: the name is used twice")
+        names.add(pattern.name)
+        for body, anchor, opens in _marker_sources(pattern):
+            opened, closed = found.setdefault((body, anchor), ([], []))
+            for other in opened if opens else ():
+                if patterns[other].span_type == pattern.span_type:
+                    raise ConfigError(
+                        f"pattern {pattern.name!r}: open is the same as in {patterns[other].name!r}: {pattern.open!r}"
+                    )
+            (opened if opens else closed).append(index)
+    for body in FENCES:
+        found.setdefault((body, LINE), ([], []))
+    markers: list[Marker] = []
+    grouped: dict[tuple[str, bytes], list[tuple[str, int]]] = {}
+    for number, ((body, anchor), (opened, closed)) in enumerate(found.items()):
+        markers.append(_marker(body, opened, closed, patterns))
+        first = b"" if anchor else body.lstrip("\\").encode("utf-8", "surrogatepass")[:1]
+        grouped.setdefault((anchor, first), []).append((body, number))
+    groups = tuple(_alternation(anchor, members) for (anchor, _), members in grouped.items())
+    digest = hashlib.sha256(repr([p.model_dump() for p in patterns]).encode()).hexdigest()[:16]
+    return Library(tuple(patterns), tuple(markers), groups, digest)
+
+
+def _marker(body: str, opened: list[int], closed: list[int], patterns: Sequence[PatternConfig]) -> Marker:
+    fence: Fence = ""
+    if body in FENCES or any(patterns[index].kind == "fence" for index in opened):
+        fence = "plain" if re.match(body, "```\n") else "open"
+    keys: list[Key] = [("close", index) for index in closed]
+    for index in opened:
+        pattern = patterns[index]
+        keys.append(("open", index))
+        if pattern.kind == "turn":
+            keys += ["any_turn"] if pattern.confidence < WEAK else ["any_turn", "turn"]
+            keys += [] if pattern.role else ["turn_end"]
+        elif pattern.kind != "fence" and pattern.confidence >= WEAK:
+            keys.append(pattern.span_type)
+    return Marker(tuple(opened), tuple(closed), fence, (*keys, "fence") if fence else tuple(keys))
+
+
+def _alternation(anchor: str, members: list[tuple[str, int]]) -> tuple[re.Pattern[bytes], tuple[int, ...], bool]:
+    """One expression for all markers that begin alike, and which marker each of its groups stands for."""
+    # Specific before general: `<tool_calls>` before `<tool_call`, fences of any language last.
+    members.sort(key=lambda member: (member[0] in FENCES, -len(member[0])))
+    # An empty group at the end of each alternative tells which one matched, and leaves the quick reject on the first
+    # literal alone, as a group around the alternative would not. The set of first bytes rejects most lines at once.
+    alternatives = "|".join(f"(?:{body})()" for body, _ in members)
+    first = first_bytes(alternatives) if anchor else None
+    ahead = b"(?=[" + b"".join(b"\\x%02x" % byte for byte in sorted(first)) + b"])" if first else b""
+    expression = anchor.encode() + ahead + b"(?:" + alternatives.encode("utf-8", "surrogatepass") + b")"
+    return re.compile(expression), tuple(number for _, number in members), bool(anchor)
+
+
+def parse_patterns(text: str, source: str) -> list[PatternConfig]:
+    """Read a YAML list of patterns.
+
+    Args:
+        text: The YAML.
+        source: What to name in errors.
+
+    Raises:
+        ConfigError: It is not a list of patterns; all problems are named.
+    """
+    try:
+        entries = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{source}: not valid YAML: {error}") from None
+    if not isinstance(entries, list):
+        raise ConfigError(f"{source}: expected a list of patterns, got {type(entries).__name__}")
+    patterns, problems = [], []
+    for number, entry in enumerate(entries):
+        try:
+            patterns.append(PatternConfig.model_validate(entry))
+        except ValidationError as error:
+            name = entry.get("name", number) if isinstance(entry, dict) else number
+            problems += [f"{source}: {name}.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return patterns
+
+
+@lru_cache(maxsize=1)
+def builtin_patterns() -> tuple[PatternConfig, ...]:
+    """The patterns that ship with the package, in the order of their files' names."""
+    folder = resources.files("deepcoder_hf.spans") / "patterns"
+    files = sorted((f for f in folder.iterdir() if f.name.endswith(".yaml")), key=lambda f: f.name)
+    return tuple(p for f in files for p in parse_patterns(f.read_text(encoding="utf-8"), f.name))
+
+
+@lru_cache(maxsize=16)
+def load_library(config: SpansConfig) -> Library:
+    """The library that a configuration asks for: its own patterns, then the built-in ones that it does not replace.
+
+    Raises:
+        ConfigError: A family is unknown, or a pattern is refused.
+    """
+    builtin = builtin_patterns()
+    if config.families is not None:
+        unknown = sorted(set(config.families) - {p.name for p in builtin})
+        if unknown:
+            raise ConfigError(f"spans.families: no built-in pattern is named {', '.join(unknown)}")
+        builtin = tuple(p for p in builtin if p.name in config.families)
+    own = {p.name for p in config.patterns}
+    own_opens = {(p.kind, p.open) for p in config.patterns}
+    kept = [p for p in builtin if p.name not in own and (p.kind, p.open) not in own_opens]
+    return compile_library([*config.patterns, *kept])

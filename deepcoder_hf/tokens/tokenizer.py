@@ -1,0 +1,240 @@
+"""TrajectoryTokenizer: a tokenizer by name, its identity, and the engine that runs it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from deepcoder_hf.config import MasksConfig, TokensConfig
+from deepcoder_hf.errors import TokenizerError
+from deepcoder_hf.tokens.bundled import EOS_TOKEN, QWEN3_NAMES, qwen3_file
+from deepcoder_hf.tokens.engines import Encoded, Engine, FastEngine, ReferenceEngine, is_byte_level, same_ids
+
+PROBE = (
+    "def f(x):\n    return x  # two  spaces\n\n\n\tend\r\n",
+    "中文，日本語のテキスト、한국어 텍스트. العربية עברית हिन्दी ไทย Ελληνικά Русский",
+    "é Å ﬁ １２３ ½ ² ™ – — … ‘’ “” \u00a0\u2003\u200b\ufeff",
+    "👩‍👩‍👧‍👦 🏳️‍🌈 🇩🇪 👍🏽 e\u0301 n\u0303 \u1112\u1161\u11ab \u0344",
+    "<think>\n\n</think>\n\n<tool_call>\n{\"a\": 1}\n</tool_call><|im_end|>\n<|endoftext|>",
+    "It's they'LL 'Re don\u2019t 1234567 0x1F 3.14e-10 \x00\x01\x7f\x85\u2028\u2029 " + "a" * 300 + "\n" * 40 + " " * 40,
+    "",
+)  # fmt: skip
+"""Texts of every script and oddity on which a quick engine must equal the reference before it is used."""
+
+
+class TrajectoryTokenizer:
+    """A fast tokenizer with exact character alignment.
+
+    Args:
+        config: Model name, engine, special tokens and lengths; None for the defaults (Qwen3).
+        masks: What is trained; used by `tokenize` only.
+
+    Raises:
+        TokenizerError: The tokenizer cannot be found, is slow, or the engine that was asked for does not fit it.
+    """
+
+    def __init__(self, config: TokensConfig | None = None, masks: MasksConfig | None = None) -> None:
+        self.config = config or TokensConfig()
+        self.masks = masks or MasksConfig()
+        self.name = self.config.model_name
+        self.backend, self.eos_token = load_backend(self.name)
+        spec_json = self.backend.to_str()
+        spec = json.loads(spec_json)
+        self.digest = _digest(spec)
+        self.nfc = _normalizes_nfc(spec.get("normalizer"))
+        self.prefix_ids, self.suffix_ids = self._added_ids()
+        self.reference = ReferenceEngine(self.backend)
+        self._checked = False
+        self.engine: Engine = self._choose_engine(spec, spec_json)
+
+    @property
+    def identity(self) -> str:
+        """Name and digest, as rows carry it: `Qwen/Qwen3-30B-A3B@0123456789abcdef`."""
+        return f"{self.name}@{self.digest}"
+
+    @property
+    def engine_version(self) -> str:
+        """Name and version of the library behind the engine, for the cache fingerprint."""
+        library = "fastokens" if self.engine.name == "fast" else "tokenizers"
+        return f"{library} {metadata.version(library)}"
+
+    @property
+    def n_special(self) -> int:
+        """How many special tokens are put around a text."""
+        return len(self.prefix_ids) + len(self.suffix_ids)
+
+    def encode(self, texts: Sequence[str]) -> Encoded:
+        """Encode clean texts (no lone surrogates, normalised where the tokenizer would), without special tokens."""
+        return self.engine.encode(texts)
+
+    def check_once(self, texts: Sequence[str], n_texts: int = 8) -> None:
+        """Compare the engines on the first texts that are not empty, once in the life of the tokenizer."""
+        sample = [text for text in texts[:n_texts] if text]
+        if sample and not self._checked:
+            self._checked = True
+            self.check_on(sample)
+
+    def check_on(self, texts: Sequence[str]) -> bool:
+        """Compare the quick engine with the reference on texts; on a difference the reference takes over for good."""
+        if self.engine is self.reference or same_ids(self.engine.encode(texts), self.reference.encode(texts)):
+            return True
+        if self.config.engine == "fast":
+            raise TokenizerError(f"{self.name}: fastokens and tokenizers differ on these texts; use tokens.engine: auto")
+        self.engine = self.reference
+        return False
+
+    def _added_ids(self) -> tuple[list[int], list[int]]:
+        prefix: list[int] = []
+        suffix: list[int] = []
+        if self.config.add_special_tokens:
+            encoding = self.backend.encode("a", add_special_tokens=True)
+            inner = [i for i, special in enumerate(encoding.special_tokens_mask) if not special]
+            if inner:
+                prefix, suffix = encoding.ids[: inner[0]], encoding.ids[inner[-1] + 1 :]
+        if self.config.append_eos:
+            eos = self.backend.token_to_id(self.eos_token) if self.eos_token else None
+            if eos is None:
+                raise TokenizerError(f"{self.name}: tokens.append_eos is set, but the tokenizer names no EOS token")
+            if suffix[-1:] != [eos]:
+                suffix = [*suffix, eos]
+        return prefix, suffix
+
+    def _choose_engine(self, spec: dict[str, Any], spec_json: str) -> Engine:
+        wanted = self.config.engine
+        if wanted == "reference":
+            return self.reference
+        problem = ""
+        if not is_byte_level(spec):
+            problem = "it is not a byte-level BPE with normaliser none or NFC"
+        else:
+            try:
+                engine = FastEngine(spec_json, self.reference)
+                texts = [self.normalize(text) for text in PROBE]
+                if same_ids(engine.encode(texts), self.reference.encode(texts)):
+                    return engine
+                problem = "fastokens and tokenizers differ on the probe"
+            except ImportError:
+                problem = "fastokens is not installed; pip install 'deepcoder-hf[fast]'"
+            except ValueError as error:
+                problem = f"fastokens cannot load it ({error})"
+        if wanted == "fast":
+            raise TokenizerError(f"{self.name}: tokens.engine is fast, but {problem}; use tokens.engine: auto")
+        return self.reference
+
+    def normalize(self, text: str) -> str:
+        """The text as the tokenizer would see it: NFC where it normalises so, else unchanged."""
+        if not self.nfc or text.isascii():
+            return text
+        from unicodedata import is_normalized, normalize
+
+        return text if is_normalized("NFC", text) else normalize("NFC", text)
+
+
+def _normalizes_nfc(normalizer: dict[str, Any] | None) -> bool:
+    if normalizer is None:
+        return False
+    return bool(normalizer["type"] == "NFC")
+
+
+def _digest(spec: dict[str, Any]) -> str:
+    """Digest of what decides a text's ids, 16 hex digits: vocabulary, merges, normaliser, splitting, added tokens."""
+    model = {key: value for key, value in spec["model"].items() if value not in (None, False, "", 0.0)}
+    added = sorted((t["id"], t["content"], t["normalized"], t["lstrip"], t["rstrip"]) for t in spec["added_tokens"])
+    facts = [model, spec.get("normalizer"), _without_offsets(spec.get("pre_tokenizer")), added]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _without_offsets(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_offsets(item) for key, item in value.items() if key != "trim_offsets"}
+    return [_without_offsets(item) for item in value] if isinstance(value, list) else value
+
+
+@lru_cache(maxsize=4)
+def cached_tokenizer(config: TokensConfig) -> TrajectoryTokenizer:
+    """The tokenizer of a configuration, loaded once a process."""
+    return TrajectoryTokenizer(config)
+
+
+def load_backend(name: str) -> tuple[Tokenizer, str | None]:
+    """Load the `tokenizers` object behind a name.
+
+    Args:
+        name: A bundled Qwen3 name, a tokenizer.json, a folder with one, or a Hub name (in this order).
+
+    Returns:
+        The tokenizer without truncation and padding, and its EOS token where one is known.
+
+    Raises:
+        TokenizerError: Nothing is there, or it is slow and has no offsets.
+    """
+    path = Path(name).expanduser()
+    if name in QWEN3_NAMES and not path.exists():
+        backend, eos = Tokenizer.from_file(str(qwen3_file())), EOS_TOKEN
+    elif path.is_file():
+        backend, eos = _from_file(path), None
+    else:
+        backend, eos = _from_transformers(name, path)
+    backend.no_truncation()
+    backend.no_padding()
+    return backend, eos
+
+
+def _from_file(path: Path) -> Tokenizer:
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises plain Exception
+        raise TokenizerError(f"{path}: expected a tokenizer.json of `tokenizers`: {error}") from None
+
+
+def _from_transformers(name: str, path: Path) -> tuple[Tokenizer, str | None]:
+    if not path.is_dir() and (name.count("/") != 1 or name.startswith((".", "/", "~"))):
+        raise TokenizerError(
+            f"tokenizer {name!r}: no such file or folder; expected a folder with tokenizer.json, a tokenizer.json, "
+            "or a Hub name such as Qwen/Qwen3-0.6B"
+        )
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+    from transformers import AutoTokenizer
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(path) if path.is_dir() else name, trust_remote_code=False)
+    except Exception as error:  # a dozen types: OSError, ValueError, HTTP and JSON errors
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise TokenizerError(f"tokenizer {name!r} cannot be loaded: {first}") from None
+    if not getattr(tokenizer, "is_fast", False):
+        raise TokenizerError(
+            f"tokenizer {name!r} is slow ({type(tokenizer).__name__}): it gives no character offsets; expected one with "
+            "a tokenizer.json (AutoTokenizer.from_pretrained(...).is_fast)"
+        )
+    return tokenizer.backend_tokenizer, tokenizer.eos_token
+
+
+def with_added(encoded: Encoded, prefix: Sequence[int], suffix: Sequence[int]) -> tuple[Any, Any]:
+    """Put special tokens around each text.
+
+    Returns:
+        ids int32 [N + R * (prefix + suffix)] and rows int64 [R + 1].
+    """
+    n_texts, added = encoded.rows.size - 1, len(prefix) + len(suffix)
+    if not added:
+        return encoded.ids, encoded.rows
+    rows = encoded.rows + added * np.arange(n_texts + 1)
+    ids = np.empty(int(rows[-1]), np.int32)
+    inner = np.ones(ids.size, bool)
+    for offset, token in enumerate(prefix):
+        ids[rows[:-1] + offset], inner[rows[:-1] + offset] = token, False
+    for offset, token in enumerate(reversed(suffix), start=1):
+        ids[rows[1:] - offset], inner[rows[1:] - offset] = token, False
+    ids[inner] = encoded.ids
+    return ids, rows

@@ -1,0 +1,108 @@
+"""Texts with spans -> typed tokens: encoding, alignment, masks and the counts of each row, for a whole batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from deepcoder_hf.config import MasksConfig
+from deepcoder_hf.spans.types import TYPE_IDS
+from deepcoder_hf.tokens.align import Int64, align_spans
+from deepcoder_hf.tokens.engines import Encoded
+from deepcoder_hf.tokens.masks import Int8, TokenMasks, token_masks, training_of
+from deepcoder_hf.tokens.tokenizer import TrajectoryTokenizer, with_added
+
+
+@dataclass(frozen=True, slots=True)
+class TypedTokens:
+    """Typed tokens of R texts with S spans; N tokens in all, special tokens included."""
+
+    input_ids: npt.NDArray[np.int32]
+    """int32 [N]."""
+    rows: Int64
+    """Where each row's tokens begin, int64 [R + 1]."""
+    masks: TokenMasks
+    """Per-token columns, int8 / int32 [N]."""
+    start_token: Int64
+    """First token of each span in its row, int64 [S]."""
+    end_token: Int64
+    """Token after the last one, int64 [S]."""
+    n_by_type: Int64
+    """Tokens of each type in each row, int64 [R, 5]; special tokens count as other."""
+    n_trained: Int64
+    """Trained tokens of each row, int64 [R]."""
+    n_straddled: Int64
+    """Tokens over a border between two spans, int64 [R]."""
+    mean_confidence: npt.NDArray[np.float64]
+    """Mean span confidence by tokens, float64 [R]; 0 for a row without tokens."""
+    encoded: Encoded
+    """The tokens without special tokens, with their places."""
+
+
+def type_tokens(
+    texts: Sequence[str],
+    span_rows: Int64,
+    start_char: Int64,
+    end_char: Int64,
+    kinds: Int8,
+    is_preamble: npt.NDArray[np.bool_],
+    confidence: npt.NDArray[np.float32],
+    tokenizer: TrajectoryTokenizer,
+    masks: MasksConfig,
+) -> TypedTokens:
+    """Tokenise texts and mark what each token is and how it is trained.
+
+    Args:
+        texts: R clean texts (no lone surrogates, normalised where the tokenizer would).
+        span_rows: Where each text's spans begin, int64 [R + 1].
+        start_char: First character of each span, int64 [S]; spans partition their text.
+        end_char: Character after the last one, int64 [S].
+        kinds: Type ids, int8 [S].
+        is_preamble: Whether a span is visible text before a call, bool [S].
+        confidence: float32 [S].
+        tokenizer: The tokenizer.
+        masks: What is trained.
+    """
+    encoded = tokenizer.encode(texts)
+    n_prefix, n_texts = len(tokenizer.prefix_ids), len(texts)
+    aligned = align_spans(texts, encoded, span_rows, start_char, end_char, masks.straddle, n_prefix)
+    input_ids, rows = with_added(encoded, tokenizer.prefix_ids, tokenizer.suffix_ids)
+    row_of = np.repeat(np.arange(n_texts), np.diff(span_rows))
+    start, end = aligned.start_token, aligned.end_token
+    training = training_of(kinds, is_preamble, masks)
+    marked_end = _with_eos(end, training, span_rows, rows, tokenizer)
+    columns = token_masks(input_ids, start + rows[row_of], marked_end + rows[row_of], kinds, training)
+    width = marked_end - start
+    by_type = np.bincount(row_of * len(TYPE_IDS) + kinds, width, n_texts * len(TYPE_IDS)).astype(np.int64)
+    by_type = by_type.reshape(n_texts, len(TYPE_IDS))
+    by_type[:, 0] += np.diff(rows) - by_type.sum(axis=1)
+    covered = np.bincount(row_of, width, n_texts)
+    weighed = np.bincount(row_of, width * confidence, n_texts)
+    return TypedTokens(
+        input_ids=input_ids,
+        rows=rows,
+        masks=columns,
+        start_token=start,
+        end_token=marked_end,
+        n_by_type=by_type,
+        n_trained=np.bincount(row_of, width * (training > 0), n_texts).astype(np.int64),
+        n_straddled=aligned.n_straddled,
+        mean_confidence=np.divide(weighed, covered, out=np.zeros(n_texts), where=covered > 0),
+        encoded=encoded,
+    )
+
+
+def _with_eos(end: Int64, training: Int8, span_rows: Int64, rows: Int64, tokenizer: TrajectoryTokenizer) -> Int64:
+    """An EOS that we append belongs to the last span where that one is trained; other added tokens to none."""
+    if not tokenizer.config.append_eos:
+        return end
+    last = span_rows[1:] - 1
+    last = last[np.diff(span_rows) > 0]
+    trained = last[training[last] > 0]
+    row_of = np.searchsorted(span_rows, trained, "right") - 1
+    end = end.copy()
+    end[trained] = np.diff(rows)[row_of]
+    return end
