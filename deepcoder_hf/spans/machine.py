@@ -9,8 +9,9 @@ Evidence that a marker needs, beside its words:
 - A tag that does not begin its line is text; only a call may, if it closes and no quotation mark stands before it.
 - A block that a turn or the next call ends is less sure than a closed one; weak and quoted ones must be closed.
 - A weak pattern (confidence below WEAK) counts only in context: a result directly after a call; a call within labelled
-  reasoning, where a result follows, or as a label with a fence after a result; reasoning at the start of what the agent says, with a call or answer to come; an
-  answer directly after reasoning or a result; a turn in a text that begins with a turn.
+  reasoning, where a result follows, or as a label with a fence after a result; reasoning at the start of what the agent
+  says, with a call or answer to come; an answer directly after reasoning or a result; a turn in a text that begins with
+  a turn.
 - A fence is opaque. It is a call under the same condition, and labelled reasoning must end with it.
 - A strong turn of user or system makes all markup in it text, but for results at its start; a weak one does not.
 """

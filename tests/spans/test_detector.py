@@ -27,7 +27,10 @@ RULES: dict[str, tuple[str, Shape]] = {
         "<think>a</think>\n\nb",
         [("R", "<think>a</think>\n\n"), ("F", "b")],
     ),
-    "leading whitespace belongs to the first span": ("\n\n<think>a</think>b", [("R", "\n\n<think>a</think>"), ("F", "b")]),
+    "leading whitespace belongs to the first span": (
+        "\n\n<think>a</think>b",
+        [("R", "\n\n<think>a</think>"), ("F", "b")],
+    ),
     "a tag inside a line is text": ("He said <think>a</think> b.", [("-", "He said <think>a</think> b.")]),
     "a literal tag inside reasoning stays reasoning": (
         "<think>The tag <think> opens.</think>b",
@@ -99,7 +102,10 @@ RULES: dict[str, tuple[str, Shape]] = {
         "Action: ```\nThought: x\n```\nObservation: b",
         [("A", "Action: ```\nThought: x\n```\n"), ("O", "Observation: b")],
     ),
-    "a fence that is not closed is text": ("Thought: a\n```\nAction: b", [("R", "Thought: a\n```\n"), ("A", "Action: b")]),
+    "a fence that is not closed is text": (
+        "Thought: a\n```\nAction: b",
+        [("R", "Thought: a\n```\n"), ("A", "Action: b")],
+    ),
     "a fence that teaches is part of the answer": (
         "<think>a</think>Write:\n```python\nx\n```",
         [("R", "<think>a</think>"), ("F", "Write:\n```python\nx\n```")],
@@ -122,7 +128,10 @@ RULES: dict[str, tuple[str, Shape]] = {
     ),
     "a weak result needs a call before it": ("Text.\nResult: 3", [("-", "Text.\nResult: 3")]),
     "a weak result directly after a call counts": ("Action: a\nResult: 3", [("A", "Action: a\n"), ("O", "Result: 3")]),
-    "a weak answer inside an answer is text": ("<think>a</think>b\nAnswer: c", [("R", "<think>a</think>"), ("F", "b\nAnswer: c")]),
+    "a weak answer inside an answer is text": (
+        "<think>a</think>b\nAnswer: c",
+        [("R", "<think>a</think>"), ("F", "b\nAnswer: c")],
+    ),
     "one word means a call or a result, by what stands before it": (
         "Thought: a\nTool: ls\nTool: file.py",
         [("R", "Thought: a\n"), ("A", "Tool: ls\n"), ("O", "Tool: file.py")],

@@ -96,7 +96,7 @@ def test_an_expression_that_cannot_be_searched_in_linear_time_is_refused(fields:
 
 @pytest.mark.parametrize(
     "expression",
-    ["<muse>", "^[Mm]use:", "<muse(?: \\d{1,3})?>", "<｜muse｜>", "<[^>\\n]{1,9}>", "<(?:é|ü)>", "<muse\\S>"],
+    ["<muse>", "^[Mm]use:", "<muse(?: \\d{1,3})?>", "<▁muse▁>", "<[^>\\n]{1,9}>", "<(?:é|ü)>", "<muse\\S>"],
 )
 def test_a_bounded_expression_is_taken(expression: str) -> None:
     assert SpanDetector(SpansConfig(patterns=(own(open=expression),))).library.patterns[0].open == expression
@@ -114,7 +114,7 @@ def test_two_patterns_of_one_type_and_expression_are_refused() -> None:
 
 def test_a_pattern_of_the_users_own_is_found() -> None:
     spans = SpanDetector(SpansConfig(patterns=(own(),))).detect("<muse>a</muse>b")
-    assert [(span.pattern, span.span_type.value) for span in spans][0] == ("own", "reasoning")
+    assert (spans[0].pattern, spans[0].span_type.value) == ("own", "reasoning")
 
 
 def test_a_pattern_with_a_built_in_name_replaces_it() -> None:

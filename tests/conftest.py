@@ -1,0 +1,32 @@
+"""What every test needs: no network, caches in a folder that goes away, and the project's real data where it is there."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+_CACHE = tempfile.mkdtemp(prefix="deepcoder_hf_tests_")
+atexit.register(shutil.rmtree, _CACHE, ignore_errors=True)
+# datasets and huggingface_hub read these when they are imported, so they are set before any test module is.
+os.environ["HF_DATASETS_CACHE"] = str(Path(_CACHE) / "datasets")
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+os.environ["HF_HUB_DISABLE_XET"] = "1"
+os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
+os.environ.setdefault("DEEPCODER_HF_CACHE", str(Path(_CACHE) / "deepcoder_hf"))
+
+import pytest  # noqa: E402
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+SHARED_DATA = CHECKOUT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real trajectories, gold texts and tokenizers, which a user's clone does not have."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"the project's shared data is not here: {SHARED_DATA}")
+    return SHARED_DATA
