@@ -3,7 +3,7 @@
     python benchmarks/corpus.py --n 10000 --out corpus.jsonl [--steps FOLDER] [--recur]
 
 Steps (what the agent thinks, does and sees) come from every file below --steps that the readers take and the detector
-segments. There are fewer real steps than a large corpus needs, so a step that is used again has words exchanged for
+segments; each source (folder) gives as many. There are fewer real steps than a large corpus needs, so a step that is used again has words exchanged for
 other words of the pool and its digits drawn anew: no step and no text occurs twice. `--recur` leaves recurring steps as
 they are (for memory, where it does not matter).
 """
@@ -25,6 +25,8 @@ from deepcoder_hf.readers.files import find_files
 
 TARGET_CHARS = 6000
 MAX_PART_CHARS = 2500
+MIN_STEPS = 20
+"""A source with fewer steps would be repeated too often."""
 LAYOUTS = (
     ("Thought: {}\n", "Action: {}\n", "Observation: {}\n"),
     ("<think>\n{}\n</think>\n\n", "<tool_call>\n{}\n</tool_call>\n", "<tool_response>\n{}\n</tool_response>\n"),
@@ -35,10 +37,12 @@ WORD = re.compile(r"[A-Za-z]{4,}")
 Step = tuple[str, str, str]
 
 
-def real_steps(folder: Path) -> list[Step]:
-    """(thought, action, observation) of every step that has at least a thought and an action."""
-    detector, parser, steps = SpanDetector(), TrajectoryParser(), []
+def real_steps(folder: Path) -> dict[str, list[Step]]:
+    """(thought, action, observation) of every step that has at least a thought and an action, by source (subfolder)."""
+    detector, parser = SpanDetector(), TrajectoryParser()
+    by_source: dict[str, list[Step]] = {}
     for file in find_files(folder):
+        steps = by_source.setdefault(Path(file.path).parent.name, [])
         for raw in iter_records(file, ReadersConfig()):
             try:
                 trajectory = parser.parse(raw.record or {})
@@ -46,7 +50,7 @@ def real_steps(folder: Path) -> list[Step]:
                 continue
             text = "\n".join(step.message or "" for step in trajectory.steps if step.message)
             steps += list(_steps_of(text, detector))
-    return steps
+    return {source: steps for source, steps in by_source.items() if len(steps) >= MIN_STEPS}
 
 
 def _steps_of(text: str, detector: SpanDetector) -> Iterator[Step]:
@@ -69,16 +73,19 @@ def vary(text: str, words: list[str], rng: random.Random) -> str:
 def write_corpus(folder: Path, n: int, out: Path, recur: bool, seed: int = 0) -> None:
     """Write `n` trajectories."""
     rng = random.Random(seed)
-    steps = real_steps(folder)
-    words = sorted({word for step in steps for part in step for word in WORD.findall(part)})
-    fresh = list(range(len(steps)))
-    rng.shuffle(fresh)
+    sources = real_steps(folder)
+    words = sorted({word for steps in sources.values() for step in steps for part in step for word in WORD.findall(part)})
+    used = {source: 0 for source in sources}
+    for steps in sources.values():
+        rng.shuffle(steps)
     with out.open("w", encoding="utf-8") as file:
         for number in range(n):
             layout, parts, n_chars = rng.choice(LAYOUTS), [f"Task {number}: {rng.choice(words)} {rng.choice(words)}\n"], 0
             while n_chars < TARGET_CHARS:
-                step = steps[fresh.pop()] if fresh else rng.choice(steps)
-                if not fresh and not recur:
+                source = rng.choice(list(sources))  # each source weighs the same, however many steps it has
+                step = sources[source][used[source] % len(sources[source])]
+                used[source] += 1
+                if used[source] > len(sources[source]) and not recur:
                     step = (vary(step[0], words, rng), vary(step[1], words, rng), vary(step[2], words, rng))
                 text = "".join(form.format(part) for form, part in zip(layout, step, strict=True))
                 parts.append(text)

@@ -78,8 +78,8 @@ def process_records(table: pa.Table, *, config: Config) -> pa.Table:
         config: The whole configuration; frozen, so it pickles and hashes.
 
     Returns:
-        Columns of `SHARD_FEATURES`, in the order of the records: one row or more for a kept record, one empty row for
-        a dropped or failed one.
+        Columns of `SHARD_FEATURES`, in the order of the records: one row or more for a kept record, one row for a
+        dropped or failed one (a failed one has no tokens).
 
     Raises:
         SchemaError: A column is missing.

@@ -80,7 +80,7 @@ OUTCOME_FEATURES = {
 """What became of a record: `kept`, `dropped` (a filter) or `failed`; one entry a row, `first` on a record's first."""
 
 SHARD_FEATURES = Features({**SAD_FEATURES, "outcome": OUTCOME_FEATURES})
-"""SAD rows as they stand in the cache: with their outcome, and with empty rows for dropped and failed records."""
+"""SAD rows as they stand in the cache: with their outcome, those of dropped and failed records among them."""
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""Detected records -> SAD rows with their outcome: tokens, filters, windows, and an empty row for what is not kept."""
+"""Detected records -> SAD rows with their outcome: tokens, filters and windows. Rows that are not kept stay, marked."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def _shorten(
     spans = _row_spans(detected.spans, first, last)
     text = detected.texts[row]
     begin, end = tokens.encoded.rows[row], tokens.encoded.rows[row + 1]
-    chars = token_characters(text, tokens.encoded.starts[begin:end])
+    chars = token_characters(text, tokens.encoded.starts[begin:end] - tokens.encoded.text_starts[row])
     start_token = tokens.start_token[first:last] - len(tokenizer.prefix_ids)
     budget = limit - tokenizer.n_special
     for _ in range(MAX_REPLANS):
@@ -187,7 +187,7 @@ def _write(
     table = sad_table(plain, kinds, tokens)
     outcome = _Outcome(detected, verdicts)
     cut = [(n, window) for n, verdict in enumerate(verdicts) for window in verdict.windows]
-    if not cut and all(verdict.status == "kept" for verdict in verdicts):
+    if not cut:
         return outcome.join(table, list(range(n_records)), [tokens], [_thinking(kinds)])
     used = [tokens]
     thinking = [_thinking(kinds)]
@@ -201,13 +201,13 @@ def _write(
         table = pa.concat_tables([table, sad_table(_window_frame(detected, cut, of_record, tokenizer), spans, extra)])
         used.append(extra)
         thinking.append(_thinking(spans))
-    order: list[int | None] = []
+    order: list[int] = []
     for n, verdict in enumerate(verdicts):
         if verdict.status == "kept" and verdict.windows:
             order += [n_records + position for position in of_record[n]]
             outcome.repeat(n, len(of_record[n]))
         else:
-            order.append(n if verdict.status == "kept" else None)
+            order.append(n)
     return outcome.join(table.combine_chunks().take(pa.array(order, pa.int64())), order, used, thinking)
 
 
@@ -271,18 +271,17 @@ class _Outcome:
     def join(
         self,
         table: pa.Table,
-        order: list[Any],
+        order: list[int],
         tokens: list[TypedTokens],
         thinking: list[npt.NDArray[np.bool_]],
     ) -> pa.Table:
-        """Add the outcome of each output row; `order` says which computed row it is, or None."""
+        """Add the outcome of each output row; `order` says which computed row it is."""
         records = [n for n, count in enumerate(self.counts) for _ in range(count)]
         first = [k == 0 for count in self.counts for k in range(count)]
         n_trained = np.concatenate([t.n_trained for t in tokens])
         n_straddled = np.concatenate([t.n_straddled for t in tokens])
         marked = np.concatenate(thinking)
-        picked = np.array([-1 if n is None else n for n in order], np.int64)
-        real = picked >= 0
+        picked = np.array(order, np.int64)
         frame = self.detected.frame
         hashes = [_text_hash(text) for text in self.detected.texts]
         values: dict[str, Any] = {
@@ -295,10 +294,10 @@ class _Outcome:
             "first": first,
             "text_hash": [hashes[n] for n in records],
             "excerpt": [self.detected.excerpts[n] for n in records],
-            "n_trained": np.where(real, n_trained[picked], 0).astype(np.int32),
-            "n_straddled": np.where(real, n_straddled[picked], 0).astype(np.int32),
+            "n_trained": n_trained[picked].astype(np.int32),
+            "n_straddled": n_straddled[picked].astype(np.int32),
             "n_replaced": [self.detected.n_replaced[n] for n in records],
-            "has_thinking": real & marked[picked],
+            "has_thinking": marked[picked],
         }
         kind = shard_schema().field("outcome").type
         arrays = [pa.array(values[name], kind.field(name).type) for name in OUTCOME_FEATURES]

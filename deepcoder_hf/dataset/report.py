@@ -10,8 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from deepcoder_hf.dataset.features import QUALITY_COLUMNS
-from deepcoder_hf.spans.types import TYPES
+from deepcoder_hf.spans.types import TYPE_IDS, TYPES
 
+TRAINABLE = np.array([kind in ("reasoning", "action", "answer") for kind in TYPES], np.int8)
+"""Whether tokens of a type may be trained, by type id."""
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -124,10 +126,13 @@ def valid_rows(table: pa.Table) -> np.ndarray[Any, np.dtype[np.bool_]]:
         return ok
     masked = flat["reasoning_mask"] + flat["action_mask"]
     trained = flat["labels"] != -100
+    types = flat["token_types"]
     wrong = masked > 1
-    wrong |= trained & (flat["labels"] != flat["input_ids"])
-    wrong |= (masked == 1) != (trained & ((masked == 1) | (flat["token_types"] != 4)))
     wrong |= flat["attention_mask"] != 1
-    wrong |= trained & ((flat["token_types"] == 0) | (flat["token_types"] == 3))
+    wrong |= trained & (flat["labels"] != flat["input_ids"])
+    wrong |= TRAINABLE[types] < trained.view(np.int8)
+    wrong |= trained.view(np.int8) != np.where(types == TYPE_IDS["answer"], trained, masked)
+    if not wrong.any():
+        return ok
     counts = np.concatenate([[0], np.cumsum(wrong)])
     return ok & (counts[rows[1:]] == counts[rows[:-1]])

@@ -129,8 +129,11 @@ def _digest(file_system: Any, path: str, info: Mapping[str, Any]) -> str:
 
 def _input_error(what: str, url: str, error: Exception) -> InputError:
     if isinstance(error, FileNotFoundError):
-        return InputError(f"expected a file, folder or glob, got {redact(url)!r} which does not exist; check the URL")
+        return InputError(
+            f"expected a file, folder or glob, got {redact(url)!r} which does not exist; check URL and access"
+        )
     detail = type(error).__name__
-    if redact(url) == url and str(error):  # the message of a URL with a password or a signature may repeat it
+    # The message about a URL with a password or a signature may repeat it; one about a missing package does not.
+    if (redact(url) == url or isinstance(error, ImportError)) and str(error):
         detail += ": " + str(error).strip().split("\n", 1)[0]
     return InputError(f"expected a URL that can be {what}, got {detail} for {redact(url)!r}; check URL and access")

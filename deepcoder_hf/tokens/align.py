@@ -66,45 +66,38 @@ def align_spans(
             f"expected tokens and spans of {n_texts} texts, got {encoded.rows.size - 1} and {span_rows.size - 1}"
         )
     row_of = np.repeat(np.arange(n_texts), np.diff(span_rows))
-    sizes, maps = _byte_sizes(texts)
-    base = np.concatenate([[0], np.cumsum(sizes + 1)]).astype(np.int64)
-    border = _to_bytes(start_char, row_of, maps) + base[row_of]
-    token_row = np.repeat(np.arange(n_texts), np.diff(encoded.rows))
-    starts = encoded.starts + base[token_row]
-    first = np.searchsorted(starts, border, "left").astype(np.int64)
+    maps = _character_maps(texts)
+    border = _to_bytes(start_char, span_rows, maps) + encoded.text_starts[row_of]
+    first = np.searchsorted(encoded.starts, border, "left").astype(np.int64)
     is_lead = np.zeros(border.size, bool)
     is_lead[span_rows[:-1][np.diff(span_rows) > 0]] = True
     first[is_lead] = encoded.rows[row_of[is_lead]]  # tokens of no width may stand before the first character
     last = np.append(first[1:], 0)
     final = np.append(is_lead[1:], True) if is_lead.size else is_lead
     last[final] = encoded.rows[row_of[final] + 1]
-    over = _straddlers(first, is_lead, encoded, border, base, row_of, token_row)
+    over = _straddlers(first, is_lead, encoded, border, row_of)
     if straddle != "first" and over.size:
-        _move(over, straddle, first, last, encoded, border, base, row_of, maps)
+        _move(over, straddle, first, last, encoded, border, row_of, maps)
     shift = encoded.rows[row_of] - n_prefix
     n_straddled = np.bincount(row_of[over], minlength=n_texts).astype(np.int64)
     return Aligned(first - shift, np.maximum(first, last) - shift, n_straddled)
 
 
-def _byte_sizes(texts: Sequence[str]) -> tuple[Int64, dict[int, Int64]]:
-    """UTF-8 size of each text, and for those that are not ASCII where each character begins (and the end)."""
-    sizes = np.empty(len(texts), np.int64)
+def _character_maps(texts: Sequence[str]) -> dict[int, Int64]:
+    """For the texts that are not ASCII: where each character begins, in bytes, and the size, int64 [chars + 1]."""
     maps: dict[int, Int64] = {}
     for row, text in enumerate(texts):
-        if text.isascii():
-            sizes[row] = len(text)
-            continue
-        data = np.frombuffer(text.encode(), np.uint8)
-        maps[row] = np.append(np.flatnonzero((data & 0xC0) != 0x80), data.size).astype(np.int64)
-        sizes[row] = data.size
-    return sizes, maps
+        if not text.isascii():
+            data = np.frombuffer(text.encode(), np.uint8)
+            maps[row] = np.append(np.flatnonzero((data & 0xC0) != 0x80), data.size).astype(np.int64)
+    return maps
 
 
-def _to_bytes(chars: Int64, row_of: Int64, maps: dict[int, Int64]) -> Int64:
+def _to_bytes(chars: Int64, span_rows: Int64, maps: dict[int, Int64]) -> Int64:
     result = chars.astype(np.int64, copy=True)
-    bounds = np.searchsorted(row_of, [[row, row + 1] for row in maps]) if maps else ()
-    for (low, high), to_byte in zip(bounds, maps.values(), strict=False):
-        result[low:high] = to_byte[chars[low:high]]
+    for row, to_byte in maps.items():
+        part = slice(span_rows[row], span_rows[row + 1])
+        result[part] = to_byte[chars[part]]
     return result
 
 
@@ -113,15 +106,11 @@ def _straddlers(
     is_lead: npt.NDArray[np.bool_],
     encoded: Encoded,
     border: Int64,
-    base: Int64,
     row_of: Int64,
-    token_row: Int64,
 ) -> Int64:
     """Spans whose first border lies inside the token before it; of several borders in one token each counts once."""
     candidates = np.flatnonzero(~is_lead & (first > encoded.rows[row_of]))
-    before = first[candidates] - 1
-    ends = encoded.ends[before] + base[token_row[before]]
-    over = candidates[ends > border[candidates]]
+    over = candidates[encoded.ends[first[candidates] - 1] > border[candidates]]
     return over[np.append(True, np.diff(first[over]) != 0)] if over.size else over
 
 
@@ -132,7 +121,6 @@ def _move(
     last: Int64,
     encoded: Encoded,
     border: Int64,
-    base: Int64,
     row_of: Int64,
     maps: dict[int, Int64],
 ) -> None:
@@ -145,8 +133,9 @@ def _move(
         stop = span
         while stop < first.size and row_of[stop] == row and first[stop] == token + 1:
             stop += 1
-        low, high = _characters(int(encoded.starts[token]), int(encoded.ends[token]), maps.get(row))
-        cuts = [low, *(_character(int(border[s] - base[row]), maps.get(row)) for s in range(span, stop)), high]
+        base = int(encoded.text_starts[row])
+        low, high = _characters(int(encoded.starts[token]) - base, int(encoded.ends[token]) - base, maps.get(row))
+        cuts = [low, *(_character(int(border[s]) - base, maps.get(row)) for s in range(span, stop)), high]
         shares = [min(right, high) - left for left, right in pairwise(cuts)]
         winner = span - 1 + shares.index(max(shares))
         if winner >= span:

@@ -29,10 +29,12 @@ class Encoded:
     """Token ids, int32 [N]."""
     rows: Int64
     """Where each text's tokens begin in `ids`, int64 [R + 1]."""
+    text_starts: Int64
+    """Where each text begins if all are put end to end, in UTF-8 bytes, int64 [R + 1]; the last is their size."""
     starts: Int64
-    """First byte of each token within its own text, int64 [N]; may lie inside a character."""
+    """First byte of each token among all texts end to end, int64 [N]; it may lie inside a character."""
     ends: Int64
-    """Byte after the last one of each token within its own text, int64 [N]."""
+    """Byte after the last one of each token, int64 [N]."""
     by_reference: npt.NDArray[np.bool_]
     """Whether the reference engine encoded a text, bool [R]."""
 
@@ -46,17 +48,23 @@ class Engine(Protocol):
         """Encode texts without adding special tokens."""
 
 
+def byte_sizes(texts: Sequence[str]) -> Int64:
+    """UTF-8 size of each text, int64 [R]."""
+    return np.fromiter((len(t) if t.isascii() else len(t.encode()) for t in texts), np.int64, len(texts))
+
+
+def _offsets(sizes: Int64) -> Int64:
+    offsets = np.zeros(sizes.size + 1, np.int64)
+    np.cumsum(sizes, out=offsets[1:])
+    return offsets
+
+
 def _char_to_byte(text: str) -> Int64 | None:
     """Byte where each character of a text begins, and its size, int64 [chars + 1]; None for ASCII."""
     if text.isascii():
         return None
     begins = (np.frombuffer(text.encode(), np.uint8) & 0xC0) != 0x80
     return np.append(np.flatnonzero(begins), begins.size).astype(np.int64)
-
-
-def _ascending(starts: Int64) -> Int64:
-    """Starts that never go back, also where a tokenizer gives an inserted token no place of its own."""
-    return np.maximum.accumulate(starts) if starts.size else starts
 
 
 class ReferenceEngine:
@@ -77,14 +85,15 @@ class ReferenceEngine:
         rows = np.concatenate([[0], np.cumsum([len(e) for e in encodings])]).astype(np.int64)
         n_tokens = int(rows[-1])
         ids, starts, ends = np.empty(n_tokens, np.int32), np.empty(n_tokens, np.int64), np.empty(n_tokens, np.int64)
-        for text, encoding, first, last in zip(texts, encodings, rows[:-1].tolist(), rows[1:].tolist(), strict=True):
+        text_starts = _offsets(byte_sizes(texts))
+        for row, (encoding, (first, last)) in enumerate(zip(encodings, pairwise(rows.tolist()), strict=True)):
             ids[first:last] = encoding.ids
             offsets = np.array(encoding.offsets, np.int64).reshape(-1, 2)
-            to_byte = _char_to_byte(text)
-            starts[first:last] = offsets[:, 0] if to_byte is None else to_byte[offsets[:, 0]]
-            ends[first:last] = offsets[:, 1] if to_byte is None else to_byte[offsets[:, 1]]
-        starts = np.concatenate([_ascending(starts[a:b]) for a, b in pairwise(rows.tolist())]) if len(texts) else starts
-        return Encoded(ids, rows, starts, ends, np.ones(len(texts), bool))
+            to_byte = _char_to_byte(texts[row])
+            offsets = offsets if to_byte is None else to_byte[offsets]
+            # a token that a tokenizer inserts without a place of its own may go back: `accumulate` below mends it
+            starts[first:last], ends[first:last] = (offsets + text_starts[row]).T
+        return Encoded(ids, rows, text_starts, np.maximum.accumulate(starts), ends, np.ones(len(texts), bool))
 
 
 class FastEngine:
@@ -110,34 +119,35 @@ class FastEngine:
 
     def encode(self, texts: Sequence[str]) -> Encoded:
         """Encode texts; `by_reference` tells which took the reference path."""
-        sizes = np.fromiter((len(t) if t.isascii() else len(t.encode()) for t in texts), np.int64, len(texts))
+        sizes = byte_sizes(texts)
         flat_ids, flat_rows = self._engine.encode_batch_flat(list(texts))[:2]
         ids = np.frombuffer(flat_ids, np.uint32).view(np.int32)
         rows = np.frombuffer(flat_rows, np.uint64).view(np.int64)
         if ids.size and not 0 <= int(ids.min()) <= int(ids.max()) < self._lengths.size:
             return self._reference.encode(texts)
-        sums = np.concatenate([[0], np.cumsum(self._lengths[ids])])
-        base = np.repeat(sums[rows[:-1]], np.diff(rows))
-        wrong = np.flatnonzero(sums[rows[1:]] - sums[rows[:-1]] != sizes)
-        encoded = Encoded(ids, rows, sums[:-1] - base, sums[1:] - base, np.zeros(len(texts), bool))
-        return encoded if not wrong.size else self._replace(encoded, texts, wrong)
+        sums = _offsets(self._lengths[ids])
+        wrong = np.flatnonzero(np.diff(sums[rows]) != sizes)
+        encoded = Encoded(ids, rows, sums[rows], sums[:-1], sums[1:], np.zeros(len(texts), bool))
+        return encoded if not wrong.size else self._replace(encoded, texts, wrong, _offsets(sizes))
 
-    def _replace(self, encoded: Encoded, texts: Sequence[str], wrong: Int64) -> Encoded:
+    def _replace(self, encoded: Encoded, texts: Sequence[str], wrong: Int64, text_starts: Int64) -> Encoded:
+        """Put the rows of the reference engine in the place of those that do not add up."""
         right = self._reference.encode([texts[i] for i in wrong])
         counts = np.diff(encoded.rows)
         counts[wrong] = np.diff(right.rows)
-        pieces = [slice(a, b) for a, b in zip(encoded.rows[:-1], encoded.rows[1:], strict=True)]
-        sources: list[tuple[Encoded, slice]] = [(encoded, piece) for piece in pieces]
-        for n, index in enumerate(wrong.tolist()):
-            sources[index] = (right, slice(right.rows[n], right.rows[n + 1]))
-
-        def gather(column: str) -> Any:
-            return np.concatenate([getattr(source, column)[piece] for source, piece in sources])
-
-        rows = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        rows = _offsets(counts)
+        ids = np.empty(int(rows[-1]), np.int32)
+        starts, ends = np.empty(ids.size, np.int64), np.empty(ids.size, np.int64)
+        place = dict(zip(wrong.tolist(), range(wrong.size), strict=True))
+        for row in range(len(texts)):
+            source, n = (right, place[row]) if row in place else (encoded, row)
+            part, target = slice(source.rows[n], source.rows[n + 1]), slice(rows[row], rows[row + 1])
+            shift = text_starts[row] - source.text_starts[n]
+            ids[target] = source.ids[part]
+            starts[target], ends[target] = source.starts[part] + shift, source.ends[part] + shift
         by_reference = encoded.by_reference.copy()
         by_reference[wrong] = True
-        return Encoded(gather("ids"), rows, gather("starts"), gather("ends"), by_reference)
+        return Encoded(ids, rows, text_starts, starts, ends, by_reference)
 
 
 def byte_lengths(spec: dict[str, Any]) -> Int64:

@@ -125,6 +125,13 @@ def test_a_row_whose_bytes_do_not_add_up_takes_the_reference_path_and_the_others
     assert found.by_reference.tolist() == [False, True, False, True, False, False]
 
 
+def test_a_byte_that_the_vocabulary_lacks_sends_only_its_row_to_the_reference(tokenizer_of: MakeTokenizer) -> None:
+    tokenizer = tokenizer_of("smollm2")
+    texts = ["look", "a\U00040000b", "", "at", "\U00040000", "this 🙂"]
+    found = check_equal(tokenizer, texts)
+    assert found.by_reference.tolist() == [False, True, False, False, True, False]
+
+
 def test_a_decomposed_accent_is_composed_before_it_comes_to_the_engine(tokenizer_of: MakeTokenizer) -> None:
     assert tokenizer_of("tiny_nfc").normalize("e\u0301") == "é"
     assert tokenizer_of("tiny_bpe").normalize("e\u0301") == "e\u0301"

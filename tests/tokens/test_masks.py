@@ -1,0 +1,172 @@
+"""Masks: disjoint, inside attention, labels where a token is trained, and every setting does what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deepcoder_hf.config import MasksConfig
+from deepcoder_hf.spans.types import TYPE_IDS, TYPES
+from deepcoder_hf.tokens.masks import TokenMasks, token_masks, training_of
+from deepcoder_hf.tokens.tokenizer import TrajectoryTokenizer
+from deepcoder_hf.tokens.typed import TypedTokens, type_tokens
+
+MakeTokenizer = Callable[..., TrajectoryTokenizer]
+Labelled = Sequence[tuple[str, str]]
+"""Parts of a text with what each is: a span type, or `preamble`."""
+
+ANSWERS = ("action", "own", "none")
+PREAMBLES = ("reasoning", "action", "none")
+KINDS = (*map(str, TYPES), "preamble")
+text_part = st.sampled_from(["Thought: I need\n", "Action: read", " path\n\n", "🙂", "é", "  ", "x", "Observation: 1\r\n", "\x00"])
+rows_of_parts = st.lists(st.lists(st.tuples(text_part, st.sampled_from(KINDS)), max_size=6), max_size=4)
+any_masks = st.builds(
+    MasksConfig,
+    answer=st.sampled_from(ANSWERS),
+    preamble=st.sampled_from(PREAMBLES),
+    straddle=st.sampled_from(["first", "majority", "none"]),
+)
+
+
+def span_type(kind: str) -> str:
+    return "reasoning" if kind == "preamble" else kind
+
+
+def typed(tokenizer: TrajectoryTokenizer, rows: Sequence[Labelled], config: MasksConfig) -> TypedTokens:
+    sizes = [[len(text) for text, _ in parts] for parts in rows]
+    starts = [start for row in sizes for start in np.cumsum([0, *row[:-1]])[: len(row)]]
+    ends = [end for row in sizes for end in np.cumsum(row)]
+    flat = [kind for parts in rows for _, kind in parts]
+    return type_tokens(
+        ["".join(text for text, _ in parts) for parts in rows],
+        np.cumsum([0, *map(len, rows)]),
+        np.array(starts, np.int64),
+        np.array(ends, np.int64),
+        np.array([TYPE_IDS[span_type(kind)] for kind in flat], np.int8),
+        np.array([kind == "preamble" for kind in flat], bool),
+        np.full(len(flat), 0.5, np.float32),
+        tokenizer,
+        config,
+    )
+
+
+def trained_as(kind: str, config: MasksConfig) -> str:
+    """What the documentation of the settings says: reasoning, action, own (labels only) or none."""
+    if kind == "preamble":
+        return config.preamble
+    if kind == "answer":
+        return config.answer
+    return kind if kind in ("reasoning", "action") else "none"
+
+
+@pytest.mark.parametrize("name", ["tiny_bpe", "tiny_wordpiece", "tiny_unigram"])
+@settings(max_examples=80, deadline=None)
+@given(rows=rows_of_parts, config=any_masks)
+def test_masks_hold_together_for_any_spans_and_settings(
+    name: str, rows: Sequence[Labelled], config: MasksConfig, tokenizer_of: MakeTokenizer
+) -> None:
+    found = typed(tokenizer_of(name), rows, config)
+    masks = found.masks
+    columns = (masks.token_types, masks.reasoning_mask, masks.action_mask, masks.labels)
+    assert {column.size for column in columns} == {found.input_ids.size}
+    assert [column.dtype for column in columns] == [np.int8, np.int8, np.int8, np.int32]
+    masked = masks.reasoning_mask + masks.action_mask
+    assert set(masked.tolist()) <= {0, 1}
+    labelled = masks.labels != -100
+    assert np.array_equal(masks.labels[labelled], found.input_ids[labelled])
+    assert labelled[masked == 1].all()
+    own = labelled & (masked == 0)
+    assert (masks.token_types[own] == TYPE_IDS["answer"]).all()
+    assert config.answer == "own" or not own.any()
+    assert not labelled[np.isin(masks.token_types, (TYPE_IDS["other"], TYPE_IDS["observation"]))].any()
+    row_of = np.repeat(np.arange(len(rows)), np.diff(found.rows))
+    assert found.n_trained.tolist() == np.bincount(row_of[labelled], minlength=len(rows)).tolist()
+    assert found.n_by_type.sum(axis=1).tolist() == np.diff(found.rows).tolist()
+
+
+@settings(max_examples=80, deadline=None)
+@given(rows=rows_of_parts, config=any_masks)
+def test_every_token_is_what_its_span_is_and_trained_as_the_settings_say(
+    rows: Sequence[Labelled], config: MasksConfig, tokenizer_of: MakeTokenizer
+) -> None:
+    found = typed(tokenizer_of("tiny_wordpiece"), rows, config)
+    flat = [(row, kind) for row, parts in enumerate(rows) for _, kind in parts]
+    expected = ["outside"] * found.input_ids.size
+    for (row, kind), start, end in zip(flat, found.start_token, found.end_token, strict=True):
+        first = int(found.rows[row])
+        expected[first + start : first + end] = [kind] * int(end - start)
+    for token, kind in enumerate(expected):
+        want = "none" if kind == "outside" else trained_as(kind, config)
+        assert found.masks.token_types[token] == (0 if kind == "outside" else TYPE_IDS[span_type(kind)])
+        assert found.masks.reasoning_mask[token] == (want == "reasoning")
+        assert found.masks.action_mask[token] == (want == "action")
+        assert (found.masks.labels[token] != -100) == (want != "none")
+
+
+@pytest.mark.parametrize(("answer", "preamble"), list(product(ANSWERS, PREAMBLES)))
+def test_settings_decide_how_answers_and_preambles_are_trained(
+    answer: str, preamble: str, tokenizer_of: MakeTokenizer
+) -> None:
+    parts = [("a", "other"), ("b", "reasoning"), ("c", "preamble"), ("d", "action"), ("e", "observation"), ("f", "answer")]
+    config = MasksConfig(answer=answer, preamble=preamble)  # type: ignore[arg-type]
+    found = typed(tokenizer_of("tiny_wordpiece", add_special_tokens=False), [[(f"{t} ", k) for t, k in parts]], config)
+    assert found.input_ids.size == 6
+    names = {(1, 0): "reasoning", (0, 1): "action", (0, 0): "none"}
+    masked = [names[pair] for pair in zip(found.masks.reasoning_mask, found.masks.action_mask, strict=True)]
+    assert masked == ["none", "reasoning", preamble, "action", "none", answer if answer == "action" else "none"]
+    labelled = (found.masks.labels != -100).tolist()
+    assert labelled == [False, True, preamble != "none", True, False, answer != "none"]
+    assert found.masks.token_types.tolist() == [0, 1, 1, 2, 3, 4]
+    assert found.n_by_type.tolist() == [[1, 2, 1, 1, 1]]
+
+
+def test_only_reasoning_can_be_preamble() -> None:
+    kinds = np.arange(len(TYPES), dtype=np.int8)
+    for preamble in PREAMBLES:
+        config = MasksConfig(preamble=preamble)  # type: ignore[arg-type]
+        with_flag = training_of(kinds, np.ones(kinds.size, bool), config)
+        without = training_of(kinds, np.zeros(kinds.size, bool), config)
+        differs = np.flatnonzero(with_flag != without).tolist()
+        assert differs == ([] if preamble == "reasoning" else [TYPE_IDS["reasoning"]])
+
+
+def test_tokens_between_spans_are_other_and_untrained() -> None:
+    found: TokenMasks = token_masks(
+        np.arange(10, 18, dtype=np.int32),
+        np.array([1, 4, 4]),
+        np.array([3, 4, 6]),
+        np.array([1, 3, 2], np.int8),
+        np.array([1, 0, 2], np.int8),
+    )
+    assert found.token_types.tolist() == [0, 1, 1, 0, 2, 2, 0, 0]
+    assert found.reasoning_mask.tolist() == [0, 1, 1, 0, 0, 0, 0, 0]
+    assert found.action_mask.tolist() == [0, 0, 0, 0, 1, 1, 0, 0]
+    assert found.labels.tolist() == [-100, 11, 12, -100, 14, 15, -100, -100]
+
+
+def test_no_span_and_no_token_give_empty_columns() -> None:
+    none = np.zeros(0, np.int64)
+    found = token_masks(np.zeros(0, np.int32), none, none, none.astype(np.int8), none.astype(np.int8))
+    assert found.token_types.size == found.reasoning_mask.size == found.action_mask.size == found.labels.size == 0
+
+
+def test_mean_confidence_is_weighed_by_tokens_and_zero_without_tokens(tokenizer_of: MakeTokenizer) -> None:
+    tokenizer = tokenizer_of("tiny_wordpiece")
+    found = type_tokens(
+        ["read read read path", ""],
+        np.array([0, 2, 2]),
+        np.array([0, 15]),
+        np.array([15, 19]),
+        np.array([1, 2], np.int8),
+        np.zeros(2, bool),
+        np.array([1.0, 0.5], np.float32),
+        tokenizer,
+        MasksConfig(),
+    )
+    first, second = (found.end_token - found.start_token).tolist()
+    assert found.mean_confidence.tolist() == pytest.approx([(first + 0.5 * second) / (first + second), 0.0])
