@@ -2,8 +2,8 @@
 
     python benchmarks/corpus.py --n 10000 --out corpus.jsonl [--steps FOLDER] [--recur]
 
-Steps (what the agent thinks, does and sees) come from every file below --steps that the readers take and the detector
-segments; each source (folder) gives as many. There are fewer real steps than a large corpus needs, so a step that is used again has words exchanged for
+Steps (what the agent thinks, does and sees) come from every file below --steps that the readers take and the
+detector segments; each source (folder) gives as many. There are fewer real steps than a large corpus needs, so a step that is used again has words exchanged for
 other words of the pool and its digits drawn anew: no step and no text occurs twice. `--recur` leaves recurring steps as
 they are (for memory, where it does not matter).
 """
@@ -32,7 +32,9 @@ LAYOUTS = (
     ("<think>\n{}\n</think>\n\n", "<tool_call>\n{}\n</tool_call>\n", "<tool_response>\n{}\n</tool_response>\n"),
     ("<thought>{}</thought>\n", "<execute>\n{}\n</execute>\n", "Observation:\n{}\n"),
 )
-MARKS = re.compile(r"</?(?:think|tool_call|tool_response|thought|execute)>|^(?:Thought|Action|Observation)[ \d]*:", re.M)
+MARKS = re.compile(
+    r"</?(?:think|tool_call|tool_response|thought|execute)>|^(?:Thought|Action|Observation)[ \d]*:", re.M
+)
 WORD = re.compile(r"[A-Za-z]{4,}")
 Step = tuple[str, str, str]
 
@@ -74,13 +76,19 @@ def write_corpus(folder: Path, n: int, out: Path, recur: bool, seed: int = 0) ->
     """Write `n` trajectories."""
     rng = random.Random(seed)
     sources = real_steps(folder)
-    words = sorted({word for steps in sources.values() for step in steps for part in step for word in WORD.findall(part)})
-    used = {source: 0 for source in sources}
+    words = sorted(
+        {word for steps in sources.values() for step in steps for part in step for word in WORD.findall(part)}
+    )
+    used = dict.fromkeys(sources, 0)
     for steps in sources.values():
         rng.shuffle(steps)
     with out.open("w", encoding="utf-8") as file:
         for number in range(n):
-            layout, parts, n_chars = rng.choice(LAYOUTS), [f"Task {number}: {rng.choice(words)} {rng.choice(words)}\n"], 0
+            layout, parts, n_chars = (
+                rng.choice(LAYOUTS),
+                [f"Task {number}: {rng.choice(words)} {rng.choice(words)}\n"],
+                0,
+            )
             while n_chars < TARGET_CHARS:
                 source = rng.choice(list(sources))  # each source weighs the same, however many steps it has
                 step = sources[source][used[source] % len(sources[source])]

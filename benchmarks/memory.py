@@ -1,6 +1,6 @@
 """Peak anonymous memory (RssAnon) of `process`, sampled from outside, for a smaller and a larger corpus.
 
-    python benchmarks/memory.py [--sizes 20000 100000] [--num-proc N]
+python benchmarks/memory.py [--sizes 20000 100000] [--num-proc N]
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ def main() -> None:
             write_corpus(given.steps, size, corpus, recur=True)
             highest, seconds = peak(corpus, given.num_proc)
             megabytes = corpus.stat().st_size / 1e6
-            print(f"{size:8,} trajectories ({megabytes:,.0f} MB): peak RssAnon {highest / 2**30:.2f} GiB, {seconds:.0f} s")
+            print(
+                f"{size:8,} trajectories ({megabytes:,.0f} MB): peak RssAnon {highest / 2**30:.2f} GiB, {seconds:.0f} s"
+            )
 
 
 if __name__ == "__main__":

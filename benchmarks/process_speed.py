@@ -2,9 +2,9 @@
 
     python benchmarks/process_speed.py [--pairs 5] [--small 2000] [--large 10000] [--steps FOLDER]
 
-Each arm runs in a new process with an empty cache, on a small and on a large corpus; the marginal cost is the difference
-in CPU-seconds over the difference in tokens, so start-up (imports, loading the tokenizer) cancels. Arms are interleaved;
-medians of the pairs and the ratios of the same run are printed.
+Each arm runs in a new process with an empty cache, on a small and on a large corpus; the marginal cost is the
+difference in CPU-seconds over the difference in tokens, so start-up (imports, loading the tokenizer) cancels. Arms are
+interleaved; medians of the pairs and the ratios of the same run are printed.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ import sys
 from deepcoder_hf import TrajectoryProcessor, load_config
 processor = TrajectoryProcessor(load_config("qwen3"))
 report = processor.process_files(sys.argv[1], sys.argv[2] + "/sad")
-kept = report["n_kept"] / report["n_read"]
-print(report["tokens"]["total"] / kept if kept else 0, report["n_kept"], report["n_dropped"], report["engine"], file=sys.stderr)
+print(f"kept {report['n_kept']}, dropped {report['n_dropped']}, engine {report['engine']}", file=sys.stderr)
 """
 TRL = """
 import sys
@@ -60,7 +59,9 @@ def cpu_seconds(script: str, corpus: Path) -> tuple[float, str]:
     with tempfile.TemporaryDirectory() as folder:
         home = {"HF_HOME": f"{folder}/hf", "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": f"{folder}/cache"}
         command = [sys.executable, "-c", script, str(corpus), folder]
-        done = subprocess.run(command, env=os.environ | home, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, check=False)
+        done = subprocess.run(
+            command, env=os.environ | home, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, check=False
+        )
     if done.returncode:
         sys.exit(done.stderr.decode()[-3000:])
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -83,20 +84,23 @@ def main() -> None:
             target.writelines(line for _, line in zip(range(given.small), source, strict=False))
         tokens = {path: int(cpu_seconds(ENCODE, path)[1]) for path in (small, large)}
         n_tokens = tokens[large] - tokens[small]
-        print(f"{given.large:,} - {given.small:,} trajectories, {n_tokens:,} tokens, {tokens[large] / given.large:.0f} each")
+        mean = tokens[large] / given.large
+        print(f"{given.large:,} - {given.small:,} trajectories, {n_tokens:,} tokens, {mean:.0f} each")
         speeds: dict[str, list[float]] = {name: [] for name in given.arms}
         for pair in range(given.pairs):
             for name in given.arms:
                 seconds = {path: cpu_seconds(ARMS[name], path) for path in (small, large)}
                 speeds[name].append(n_tokens / (seconds[large][0] - seconds[small][0]))
-                print(f"pair {pair + 1}  {name:24}  {speeds[name][-1] / 1e6:8.2f} M tokens/CPU-s  {seconds[large][1][:90]}")
+                speed = speeds[name][-1] / 1e6
+                print(f"pair {pair + 1}  {name:24}  {speed:8.2f} M tokens/CPU-s  {seconds[large][1][:60]}", flush=True)
     print()
     ours = speeds.get("deepcoder-hf process")
     for name, values in speeds.items():
         line = f"{name:24}  median {statistics.median(values) / 1e6:8.2f} M tokens/CPU-s"
         if ours and values is not ours:
             ratios = [a / b for a, b in zip(ours, values, strict=True)]
-            line += f"   ours is {statistics.median(ratios):6.1f} times as fast (pairs {min(ratios):.1f} to {max(ratios):.1f})"
+            line += f"   ours is {statistics.median(ratios):5.1f} times as fast"
+            line += f" (pairs {min(ratios):.1f} to {max(ratios):.1f})"
         print(line)
     if ours:
         per_hour = statistics.median(ours) / (tokens[large] / given.large) * 3600

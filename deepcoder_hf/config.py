@@ -23,15 +23,15 @@ class Section(BaseModel):
 class ReadersConfig(Section):
     """Limits of what is read; a record past a limit is a reject with the reason named here."""
 
-    max_record_bytes: int = Field(64 * 1024 * 1024, ge=1024)
+    max_record_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
     """Longest record in bytes of JSON or text; reason `record_too_large`."""
-    max_depth: int = Field(200, ge=4, le=500)
+    max_depth: int = Field(default=200, ge=4, le=500)
     """Deepest nesting of JSON; reason `json_too_deep`."""
-    max_integer_digits: int = Field(4300, ge=640)
+    max_integer_digits: int = Field(default=4300, ge=640)
     """Longest integer literal in JSON, in digits; reason `integer_too_long`."""
-    max_file_bytes: int = Field(1 << 40, ge=1024)
+    max_file_bytes: int = Field(default=1 << 40, ge=1024)
     """Most bytes one file may decompress to; reason `file_too_large`."""
-    max_compression_ratio: float = Field(200.0, ge=1.0)
+    max_compression_ratio: float = Field(default=200.0, ge=1.0)
     """Most bytes one compressed byte may expand to, once 64 MiB have come out; reason `compression_ratio`."""
     licence: str | None = None
     """Licence of the source, recorded in each row's metadata where the record names none."""
@@ -74,7 +74,7 @@ class PatternConfig(Section):
 class SpansConfig(Section):
     """Span detection in flattened text."""
 
-    min_confidence: float = Field(0.0, ge=0.0, le=1.0)
+    min_confidence: float = Field(default=0.0, ge=0.0, le=1.0)
     """Spans below this confidence become OTHER (the seed's confidence_threshold)."""
     families: tuple[str, ...] | None = None
     """Names of the built-in patterns to use; null uses all."""
@@ -93,7 +93,7 @@ class TokensConfig(Section):
     """Let the tokenizer add the special tokens that it adds to a plain text (BOS and the like)."""
     append_eos: bool = False
     """Append the EOS token; it is trained where the last span is."""
-    max_length: int = Field(32768, ge=16)
+    max_length: int = Field(default=32768, ge=16)
     """Longest row, in tokens, special tokens included."""
     overflow: Literal["window", "drop", "truncate", "error"] = "window"
     """What happens to a longer trajectory: several windows, a counted drop, a cut row, or an error that stops."""
@@ -113,17 +113,17 @@ class MasksConfig(Section):
 class FiltersConfig(Section):
     """Quality filters on whole trajectories; null turns one off. Ratios are of real tokens, by span type."""
 
-    min_reasoning_ratio: float | None = Field(None, ge=0.0, le=1.0)
+    min_reasoning_ratio: float | None = Field(default=None, ge=0.0, le=1.0)
     """Least share of reasoning tokens."""
-    min_action_ratio: float | None = Field(None, ge=0.0, le=1.0)
+    min_action_ratio: float | None = Field(default=None, ge=0.0, le=1.0)
     """Least share of action tokens."""
-    max_other_ratio: float | None = Field(None, ge=0.0, le=1.0)
+    max_other_ratio: float | None = Field(default=None, ge=0.0, le=1.0)
     """Most share of tokens of type other."""
-    min_confidence: float | None = Field(None, ge=0.0, le=1.0)
+    min_confidence: float | None = Field(default=None, ge=0.0, le=1.0)
     """Least mean span confidence, weighted by tokens."""
-    min_tokens: int | None = Field(None, ge=0)
+    min_tokens: int | None = Field(default=None, ge=0)
     """Shortest trajectory in tokens."""
-    max_tokens: int | None = Field(None, ge=1)
+    max_tokens: int | None = Field(default=None, ge=1)
     """Longest trajectory in tokens, before windows are cut."""
     min_reward: float | None = None
     """Least reward; a trajectory without a reward is dropped with the reason `no_reward`."""
@@ -136,9 +136,9 @@ class DatasetConfig(Section):
 
     cache_dir: str | None = None
     """Folder of the Arrow cache; null uses HF_DATASETS_CACHE."""
-    shard_records: int = Field(2000, ge=1)
+    shard_records: int = Field(default=2000, ge=1)
     """Records a shard: an interrupted run starts again after the last finished one."""
-    shard_bytes: int = Field(32 * 1024 * 1024, ge=1024)
+    shard_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
     """Bytes of raw trajectories a shard, at most (one record at least)."""
 
 

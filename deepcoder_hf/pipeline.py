@@ -154,7 +154,9 @@ class TrajectoryProcessor:
             publish(staged, target)
         return report
 
-    def process_trajectory_file(self, input_file: str | Path, output_file: str | Path, **options: Any) -> dict[str, Any]:
+    def process_trajectory_file(
+        self, input_file: str | Path, output_file: str | Path, **options: Any
+    ) -> dict[str, Any]:
         """Process one file.
 
         Args:
@@ -172,7 +174,9 @@ class TrajectoryProcessor:
     ) -> dict[str, Any]:
         """Process every trajectory file below a folder into one dataset; see `process_trajectory_file`."""
         if not Path(input_dir).is_dir():
-            raise InputError(f"expected a folder of trajectories, got {str(input_dir)!r}; for a file use process_trajectory_file")
+            raise InputError(
+                f"expected a folder of trajectories, got {str(input_dir)!r}; for a file use process_trajectory_file"
+            )
         return seed_statistics(self.process_files(input_dir, output_dir, **options))
 
     def validate_processed_trajectories(self, path: str | Path) -> dict[str, Any]:

@@ -108,9 +108,7 @@ def run_shard(raw: Dataset, shard: Shard, config: Config) -> tuple[int, int]:
     return shard.stop - shard.start, pc.sum(rows.data.column("length")).as_py() or 0
 
 
-def run_shards(
-    raw: Dataset, config: Config, num_proc: int | None, progress: Callable[[int, int], None] | None
-) -> Run:
+def run_shards(raw: Dataset, config: Config, num_proc: int | None, progress: Callable[[int, int], None] | None) -> Run:
     """Process all shards, with one process or several.
 
     Raises:
@@ -253,7 +251,10 @@ class Run:
         reasons: list[str | None] = outcome.field("reason").to_pylist()
         first = outcome.field("first").to_numpy(zero_copy_only=False)
         if duplicates is not None:
-            self._drop_duplicates(status, reasons, first, outcome.field("text_hash").to_pylist(), duplicates)
+            kept = [state == "kept" for state in status]
+            repeated = duplicates.repeated(kept, first.tolist(), outcome.field("text_hash").to_pylist())
+            status = ["dropped" if again else state for state, again in zip(status, repeated, strict=True)]
+            reasons = [REASON if again else reason for reason, again in zip(reasons, repeated, strict=True)]
         keep = np.array([state == "kept" for state in status], bool)
         begins = np.flatnonzero(first)
         formats = outcome.field("source_format").to_pylist()
@@ -271,21 +272,6 @@ class Run:
                 }
             )
         return part if keep.all() else part.filter(pa.array(keep)), keep
-
-    @staticmethod
-    def _drop_duplicates(
-        status: list[str],
-        reasons: list[str | None],
-        first: npt.NDArray[np.bool_],
-        hashes: list[int],
-        duplicates: Duplicates,
-    ) -> None:
-        dropping = False
-        for n, state in enumerate(status):
-            if first[n]:
-                dropping = state == "kept" and not duplicates.is_new(hashes[n])
-            if dropping:
-                status[n], reasons[n] = "dropped", REASON
 
 
 def _excerpt(stored: str | None) -> str | None:

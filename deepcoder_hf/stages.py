@@ -122,7 +122,9 @@ def _detect(table: pa.Table, config: Config) -> Detected:
                 jobs.append((text, piece.role))
         alone = len(pieces) == 1 and pieces[0].role is None and pieces[0].kind is None
         originals.append(_storable(pieces[0].text) if alone and cleaned[0] != pieces[0].text else None)
-        plans.append([Piece(t, p.kind, p.subtype, p.role, p.call_follows) for t, p in zip(cleaned, pieces, strict=True)])
+        plans.append(
+            [Piece(t, p.kind, p.subtype, p.role, p.call_follows) for t, p in zip(cleaned, pieces, strict=True)]
+        )
         n_replaced.append(count)
     found = iter(SpanDetector(config.spans).detect_tuples([t for t, _ in jobs], [role for _, role in jobs]))
     spans: list[list[SpanTuple]] = []

@@ -33,7 +33,9 @@ def stream_rows(dataset: IterableDataset, config: Config) -> IterableDataset:
         An `IterableDataset` with the columns of `SAD_FEATURES`. When it is exhausted, a warning on the logger
         `deepcoder_hf` says how many records gave no row, by reason.
     """
-    return IterableDataset.from_generator(_rows, features=SAD_FEATURES, gen_kwargs={"dataset": dataset, "config": config})
+    return IterableDataset.from_generator(
+        _rows, features=SAD_FEATURES, gen_kwargs={"dataset": dataset, "config": config}
+    )
 
 
 def _rows(dataset: IterableDataset, config: Config) -> Iterator[dict[str, Any]]:
@@ -43,17 +45,16 @@ def _rows(dataset: IterableDataset, config: Config) -> Iterator[dict[str, Any]]:
     for raw in _raw_tables(dataset, config):
         table = process_records(raw, config=config)
         outcome = table.column("outcome").combine_chunks()
-        keep = []
-        dropping = False
-        for row in outcome.to_pylist():
-            if row["first"]:
-                n_read += 1
-                kept = row["status"] == "kept"
-                dropping = kept and duplicates is not None and not duplicates.is_new(row["text_hash"])
-                if dropping or not kept:
-                    reasons[REASON if dropping else row["reason"]] += 1
-            keep.append(row["status"] == "kept" and not dropping)
-        yield from table.filter(pa.array(keep)).drop_columns(["outcome"]).to_pylist()
+        status, first = outcome.field("status").to_pylist(), outcome.field("first").to_pylist()
+        keep = [state == "kept" for state in status]
+        reason_of = outcome.field("reason").to_pylist()
+        if duplicates is not None:
+            repeated = duplicates.repeated(keep, first, outcome.field("text_hash").to_pylist())
+            keep = [kept and not again for kept, again in zip(keep, repeated, strict=True)]
+            reason_of = [REASON if again else reason for reason, again in zip(reason_of, repeated, strict=True)]
+        n_read += sum(first)
+        reasons.update(r for r, kept, begins in zip(reason_of, keep, first, strict=True) if begins and not kept)
+        yield from table.filter(pa.array(keep, pa.bool_())).drop_columns(["outcome"]).to_pylist()
     if reasons:
         counts = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
         logger.warning("%d of %d records gave no row: %s", sum(reasons.values()), n_read, counts)
@@ -62,8 +63,7 @@ def _rows(dataset: IterableDataset, config: Config) -> Iterator[dict[str, Any]]:
 def _raw_tables(dataset: IterableDataset, config: Config) -> Iterator[pa.Table]:
     parser, position = TrajectoryParser(), 0
     if dataset.column_names and set(dataset.column_names) == set(RAW_FEATURES):
-        for table in dataset.with_format("arrow").iter(batch_size=BATCH_ROWS):
-            yield table
+        yield from dataset.with_format("arrow").iter(batch_size=BATCH_ROWS)
         return
     for batch in dataset.iter(batch_size=BATCH_ROWS):
         names = list(batch)

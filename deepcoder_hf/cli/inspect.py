@@ -49,7 +49,9 @@ def pick(path: str, row: int, trajectory_id: str | None) -> dict[str, Any]:
     if trajectory_id is not None:
         ids = dataset["trajectory_id"][:]
         if trajectory_id not in ids:
-            raise InputError(f"{path}: no trajectory has the id {trajectory_id!r}; the first ids are {', '.join(ids[:5])}")
+            raise InputError(
+                f"{path}: no trajectory has the id {trajectory_id!r}; the first ids are {', '.join(ids[:5])}"
+            )
         row = ids.index(trajectory_id)
     if row >= len(dataset):
         raise InputError(f"{path}: expected a row below {len(dataset)}, got {row}")

@@ -9,9 +9,13 @@ import click
 
 
 @click.command("process")
-@click.option("-i", "--input", "inputs", multiple=True, required=True, help="File, folder, glob, hf:// path or - (stdin).")
+@click.option(
+    "-i", "--input", "inputs", multiple=True, required=True, help="File, folder, glob, hf:// path or - (stdin)."
+)
 @click.option("-o", "--output", required=True, help="Folder (HF dataset), or a file ending in .parquet or .jsonl.")
-@click.option("--format", "form", type=click.Choice(["dataset", "parquet", "jsonl"]), help="Output format, whatever the suffix.")
+@click.option(
+    "--format", "form", type=click.Choice(["dataset", "parquet", "jsonl"]), help="Output format, whatever the suffix."
+)
 @click.option("-c", "--config", "configs", multiple=True, help="YAML file or recipe name; later ones win.")
 @click.option("--set", "sets", multiple=True, metavar="PATH=VALUE", help="One setting, e.g. tokens.max_length=4096.")
 @click.option("--model", help="Tokenizer: Hub name, folder or tokenizer.json.")

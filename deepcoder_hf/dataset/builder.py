@@ -32,7 +32,7 @@ Paths = str | Path | Sequence[str | Path]
 class TrajectoryConfig(datasets.BuilderConfig):
     """Settings of a raw dataset."""
 
-    readers: ReadersConfig = field(default_factory=ReadersConfig)
+    readers: ReadersConfig = field(default_factory=lambda: ReadersConfig())
     """Limits of what is read."""
     files: dict[str, list[InputFile]] = field(default_factory=dict)
     """Files of each split, resolved from `data_files`."""
@@ -69,7 +69,9 @@ class TrajectoryBuilder(datasets.ArrowBasedBuilder):
         **kwargs: Any,
     ) -> None:
         if data_files is None:
-            raise InputError("TrajectoryBuilder: expected data_files (a file, folder, glob or mapping of splits), got none")
+            raise InputError(
+                "TrajectoryBuilder: expected data_files (a file, folder, glob or mapping of splits), got none"
+            )
         splits = data_files if isinstance(data_files, Mapping) else {"train": data_files}
         files = {str(split): find_files(paths) for split, paths in splits.items()}
         limits = readers or ReadersConfig()

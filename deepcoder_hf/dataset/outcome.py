@@ -137,6 +137,8 @@ def _shorten(
     start_token = tokens.start_token[first:last] - len(tokenizer.prefix_ids)
     budget = limit - tokenizer.n_special
     for _ in range(MAX_REPLANS):
+        if budget < 1:
+            break
         try:
             if config.tokens.overflow == "truncate":
                 windows = [truncate(text, spans, chars, budget)]
@@ -198,6 +200,8 @@ def _write(
         for position, (n, _) in enumerate(cut):
             if extra.n_trained[position]:
                 of_record.setdefault(n, []).append(position)
+        for n in {n for n, _ in cut} - of_record.keys():
+            verdicts[n].reject("dropped", "nothing_to_train", "what was kept of the text holds nothing to train")
         table = pa.concat_tables([table, sad_table(_window_frame(detected, cut, of_record, tokenizer), spans, extra)])
         used.append(extra)
         thinking.append(_thinking(spans))

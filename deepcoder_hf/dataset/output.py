@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol
@@ -42,7 +42,8 @@ def format_of(output: Path, wanted: str | None) -> Format:
         return "dataset"
     if suffix not in SUFFIXES:
         raise OutputError(
-            f"{output}: no output format is known for {suffix!r}; use .parquet, .jsonl, a folder, or name one with --format"
+            f"{output}: no output format is known for {suffix!r}; use .parquet, .jsonl or a folder, or name one "
+            "with --format"
         )
     return SUFFIXES[suffix]
 
@@ -135,7 +136,12 @@ class JsonlWriter:
 
 def writer_for(path: Path, form: Format) -> Writer:
     """The writer of a format, on a path that does not exist yet."""
-    return {"dataset": FolderWriter, "parquet": ParquetWriter, "jsonl": JsonlWriter}[form](path)
+    kinds: dict[str, Callable[[Path], Writer]] = {
+        "dataset": FolderWriter,
+        "parquet": ParquetWriter,
+        "jsonl": JsonlWriter,
+    }
+    return kinds[form](path)
 
 
 def check_output(output: Path, overwrite: bool) -> None:
@@ -149,7 +155,9 @@ def check_output(output: Path, overwrite: bool) -> None:
     elif output.exists() and not overwrite:
         raise OutputError(f"{output} exists already; name another output, or replace it with --overwrite")
     elif output.is_dir() and not (output / REPORT).exists():
-        raise OutputError(f"{output} is a folder that deepcoder-hf did not write; it is not replaced, name another output")
+        raise OutputError(
+            f"{output} is a folder that deepcoder-hf did not write; it is not replaced, name another output"
+        )
     parent = output.absolute().parent
     try:
         parent.mkdir(parents=True, exist_ok=True)

@@ -81,7 +81,11 @@ class ReportBuilder:
             "row_ratios": self._distributions(),
             "row_lengths": describe(np.concatenate(self.lengths)) if self.lengths else {},
             "structured_thinking_rate": share(self.sums["thinking"], n["kept"]),
-            "format_validation": {"checked": n_rows, "valid": self.sums["valid"], "rate": share(self.sums["valid"], n_rows)},
+            "format_validation": {
+                "checked": n_rows,
+                "valid": self.sums["valid"],
+                "rate": share(self.sums["valid"], n_rows),
+            },
             "straddled_tokens": self.sums["n_straddled"],
             "replaced_surrogates": self.sums["n_replaced"],
             **facts,
@@ -135,4 +139,5 @@ def valid_rows(table: pa.Table) -> np.ndarray[Any, np.dtype[np.bool_]]:
     if not wrong.any():
         return ok
     counts = np.concatenate([[0], np.cumsum(wrong)])
-    return ok & (counts[rows[1:]] == counts[rows[:-1]])
+    clean: np.ndarray[Any, np.dtype[np.bool_]] = ok & (counts[rows[1:]] == counts[rows[:-1]])
+    return clean

@@ -39,7 +39,7 @@ def validate_rows(dataset: Any, model_name: str | None = None) -> dict[str, Any]
     missing = sorted(set(SAD_FEATURES) - set(dataset.column_names))
     if missing:
         problem = f"expected the columns of a SAD dataset, missing: {', '.join(missing)}"
-        errors = [{"row": None, "trajectory_id": None, "problems": [problem]}]
+        errors: list[Problem] = [{"row": None, "trajectory_id": None, "problems": [problem]}]
         return _result(len(dataset), 0, errors)
     wrong_types = [
         f"column {name}: expected {SAD_FEATURES[name]}, got {dataset.features[name]}"
@@ -85,7 +85,9 @@ def check_row(row: Mapping[str, Any]) -> list[str]:
     if absent:
         return [f"{', '.join(absent)}: null"]
     columns = {name: np.array(row[name], np.int64) for name in PER_TOKEN}
-    wrong = [f"{name}: {a.size} entries, length is {row['length']}" for name, a in columns.items() if a.size != row["length"]]
+    wrong = [
+        f"{name}: {a.size} entries, length is {row['length']}" for name, a in columns.items() if a.size != row["length"]
+    ]
     return wrong or [*_check_masks(columns), *_check_spans(row, columns)]
 
 

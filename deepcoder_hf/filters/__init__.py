@@ -1,4 +1,7 @@
-"""Filters: a trajectory's figures -> keep, or the reason code of the drop. Add one: a module here and its `check` below."""
+"""Filters: a trajectory's figures -> keep, or the reason code of the drop.
+
+Add one: a module here, and its `check` in `FILTERS`.
+"""
 
 from __future__ import annotations
 

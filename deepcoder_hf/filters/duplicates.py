@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 REASON = "duplicate"
 
 
@@ -11,9 +13,22 @@ class Duplicates:
     def __init__(self) -> None:
         self._seen: set[int] = set()
 
-    def is_new(self, text_hash: int) -> bool:
-        """Whether no trajectory with this text was kept before; remembers it."""
-        if text_hash in self._seen:
-            return False
-        self._seen.add(text_hash)
-        return True
+    def repeated(self, kept: Iterable[bool], first: Iterable[bool], hashes: Iterable[int]) -> list[bool]:
+        """Which rows belong to a trajectory whose text was kept before.
+
+        Args:
+            kept: Whether the other filters keep each row.
+            first: Whether a row is the first of its trajectory; its windows follow.
+            hashes: Hash of the whole trajectory's text, for each row.
+
+        Returns:
+            One answer a row; the texts that were new are remembered.
+        """
+        answers, repeating = [], False
+        for keep, begins, text_hash in zip(kept, first, hashes, strict=True):
+            if begins:
+                repeating = keep and text_hash in self._seen
+                if keep:
+                    self._seen.add(text_hash)
+            answers.append(repeating)
+        return answers

@@ -1,7 +1,7 @@
 """Agent steps: `{"steps": [{"thought", "action", "action_input", "observation"}, ...]}` and its usual variants.
 
-Variants: the list under `trajectory` or `history`; `step_number`; a task under one of the usual names; `final_answer` of the
-record or of a step; `action` as a name, as a call with its input, or as `{"name": ..., "arguments": ...}`.
+Variants: the list under `trajectory` or `agent_steps`; `step_number`; a task under one of the usual names;
+`final_answer` of the record or of a step; `action` as a name, as a call with its input, or as `{"name": ..., "arguments": ...}`.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ def _step(raw: Mapping[str, Any], number: int) -> Step:
     call = _call(raw)
     if thought is None and observation is None and answer is None and call is None:
         raise RecordError(
-            f"step {number}: expected one of thought, action, observation or final_answer, got {sorted(raw)}", "bad_step"
+            f"step {number}: expected one of thought, action, observation or final_answer, got {sorted(raw)}",
+            "bad_step",
         )
     return Step(
         source="agent",

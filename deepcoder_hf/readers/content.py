@@ -1,4 +1,4 @@
-"""Content field: `content` as one string, or as a list of parts (text, thinking, tool_use, tool_result), without a role."""
+"""Content field: `content` as a string, or a list of parts (text, thinking, tool_use, tool_result), without a role."""
 
 from __future__ import annotations
 

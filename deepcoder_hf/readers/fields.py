@@ -92,7 +92,7 @@ def refused_part(part: Any, where: str) -> RecordError:
     """The reject for a content part that cannot become text."""
     kind = part.get("type") if isinstance(part, Mapping) else type(part).__name__
     return RecordError(
-        f"{where}: a content part of type {kind!r} has no text that can be trained; expected text, thinking, tool_use or "
-        "tool_result parts",
+        f"{where}: a content part of type {kind!r} has no text that can be trained; expected text, thinking, "
+        "tool_use or tool_result parts",
         "unsupported_modality",
     )

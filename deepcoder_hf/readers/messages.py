@@ -75,7 +75,9 @@ def _messages(record: Record) -> list[Any] | None:
 
 def _add(steps: list[Step], message: Any, where: str) -> None:
     if not isinstance(message, Mapping):
-        raise RecordError(f"{where}: expected an object with role and content, got {type(message).__name__}", "missing_role")
+        raise RecordError(
+            f"{where}: expected an object with role and content, got {type(message).__name__}", "missing_role"
+        )
     name = message.get("role", message.get("from"))
     if not isinstance(name, str):
         raise RecordError(f"{where}: expected a role, got keys {sorted(message)}", "missing_role")

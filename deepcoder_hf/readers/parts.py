@@ -82,7 +82,9 @@ def tool_call(part: Mapping[str, Any]) -> ToolCall:
     inner = part.get("function") if isinstance(part.get("function"), Mapping) else part
     assert isinstance(inner, Mapping)
     name = inner.get("name") or inner.get("function_name") or ""
-    given = next((inner[key] for key in ("arguments", "input", "parameters", "args") if inner.get(key) is not None), None)
+    given = next(
+        (inner[key] for key in ("arguments", "input", "parameters", "args") if inner.get(key) is not None), None
+    )
     number = part.get("id") or part.get("call_id") or part.get("tool_call_id")
     return ToolCall(str(name), "" if given is None else fields.verbatim(given), None if number is None else str(number))
 

@@ -1,7 +1,7 @@
 """Text -> ids and where each token begins: a reference engine for every fast tokenizer, and an exact quick one.
 
-The quick engine (`fastokens`, extra `fast`) gives ids only. A byte-level BPE token has a fixed byte length, so a running
-sum of lengths gives every token's place without offset objects. That holds where the normaliser leaves the text alone,
+The quick engine (`fastokens`, extra `fast`) gives ids only. A byte-level BPE token has a fixed byte length, so a
+running sum of lengths gives every token's place without offset objects. That holds where the normaliser leaves the text alone,
 so texts are NFC before they come here, and a row whose byte sum is not its size goes to the reference engine.
 """
 
@@ -120,7 +120,12 @@ class FastEngine:
     def encode(self, texts: Sequence[str]) -> Encoded:
         """Encode texts; `by_reference` tells which took the reference path."""
         sizes = byte_sizes(texts)
-        flat_ids, flat_rows = self._engine.encode_batch_flat(list(texts))[:2]
+        try:
+            flat_ids, flat_rows = self._engine.encode_batch_flat(list(texts))[:2]
+        except (
+            ValueError
+        ):  # a byte that the vocabulary does not have, such as 0xf1 in SmolLM2; tokenizers leaves it out
+            return self._in_halves(texts)
         ids = np.frombuffer(flat_ids, np.uint32).view(np.int32)
         rows = np.frombuffer(flat_rows, np.uint64).view(np.int64)
         if ids.size and not 0 <= int(ids.min()) <= int(ids.max()) < self._lengths.size:
@@ -129,6 +134,22 @@ class FastEngine:
         wrong = np.flatnonzero(np.diff(sums[rows]) != sizes)
         encoded = Encoded(ids, rows, sums[rows], sums[:-1], sums[1:], np.zeros(len(texts), bool))
         return encoded if not wrong.size else self._replace(encoded, texts, wrong, _offsets(sizes))
+
+    def _in_halves(self, texts: Sequence[str]) -> Encoded:
+        """Encode a batch in which some text cannot be encoded; only that text takes the reference path."""
+        half = len(texts) // 2
+        if not half:
+            return self._reference.encode(texts)
+        one, other = self.encode(texts[:half]), self.encode(texts[half:])
+        n_bytes = one.text_starts[-1]
+        return Encoded(
+            np.concatenate([one.ids, other.ids]),
+            np.concatenate([one.rows, other.rows[1:] + one.rows[-1]]),
+            np.concatenate([one.text_starts, other.text_starts[1:] + n_bytes]),
+            np.concatenate([one.starts, other.starts + n_bytes]),
+            np.concatenate([one.ends, other.ends + n_bytes]),
+            np.concatenate([one.by_reference, other.by_reference]),
+        )
 
     def _replace(self, encoded: Encoded, texts: Sequence[str], wrong: Int64, text_starts: Int64) -> Encoded:
         """Put the rows of the reference engine in the place of those that do not add up."""

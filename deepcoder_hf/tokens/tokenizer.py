@@ -25,7 +25,8 @@ PROBE = (
     "é Å ﬁ １２３ ½ ² ™ – — … ‘’ “” \u00a0\u2003\u200b\ufeff",
     "👩‍👩‍👧‍👦 🏳️‍🌈 🇩🇪 👍🏽 e\u0301 n\u0303 \u1112\u1161\u11ab \u0344",
     "<think>\n\n</think>\n\n<tool_call>\n{\"a\": 1}\n</tool_call><|im_end|>\n<|endoftext|>",
-    "It's they'LL 'Re don\u2019t 1234567 0x1F 3.14e-10 \x00\x01\x7f\x85\u2028\u2029 " + "a" * 300 + "\n" * 40 + " " * 40,
+    "It's they'LL 'Re don\u2019t 1234567 0x1F 3.14e-10 \x00\x01\x7f\x85\u2028\u2029 "
+    + "a" * 300 + "\n" * 40 + " " * 40,
     "",
 )  # fmt: skip
 """Texts of every script and oddity on which a quick engine must equal the reference before it is used."""
@@ -88,7 +89,9 @@ class TrajectoryTokenizer:
         if self.engine is self.reference or same_ids(self.engine.encode(texts), self.reference.encode(texts)):
             return True
         if self.config.engine == "fast":
-            raise TokenizerError(f"{self.name}: fastokens and tokenizers differ on these texts; use tokens.engine: auto")
+            raise TokenizerError(
+                f"{self.name}: fastokens and tokenizers differ on these texts; use tokens.engine: auto"
+            )
         self.engine = self.reference
         return False
 
@@ -206,7 +209,7 @@ def _from_transformers(name: str, path: Path) -> tuple[Tokenizer, str | None]:
     from transformers import AutoTokenizer
     from transformers.utils import logging
 
-    logging.set_verbosity_error()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(path) if path.is_dir() else name, trust_remote_code=False)
     except Exception as error:  # a dozen types: OSError, ValueError, HTTP and JSON errors
@@ -214,8 +217,8 @@ def _from_transformers(name: str, path: Path) -> tuple[Tokenizer, str | None]:
         raise TokenizerError(f"tokenizer {name!r} cannot be loaded: {first}") from None
     if not getattr(tokenizer, "is_fast", False):
         raise TokenizerError(
-            f"tokenizer {name!r} is slow ({type(tokenizer).__name__}): it gives no character offsets; expected one with "
-            "a tokenizer.json (AutoTokenizer.from_pretrained(...).is_fast)"
+            f"tokenizer {name!r} is slow ({type(tokenizer).__name__}): it gives no character offsets; expected one "
+            "with a tokenizer.json (AutoTokenizer.from_pretrained(...).is_fast)"
         )
     return tokenizer.backend_tokenizer, tokenizer.eos_token
 

@@ -113,4 +113,5 @@ def token_characters(text: str, starts: Int64) -> Int64:
     if text.isascii():
         return starts
     begins = (np.frombuffer(text.encode(), np.uint8) & 0xC0) != 0x80
-    return np.cumsum(begins)[np.minimum(starts, begins.size - 1)] - 1
+    chars: Int64 = np.cumsum(begins)[np.minimum(starts, begins.size - 1)] - 1
+    return chars

@@ -32,7 +32,9 @@ def summary(report: Mapping[str, Any]) -> Group:
         f"{report['n_read']:,} read = {report['n_kept']:,} kept + {report['n_dropped']:,} dropped + "
         f"{report['n_failed']:,} failed",
     )
-    facts.add_row("parsed", f"{report['parsing_success_rate']:.1%}, of these {report['filter_pass_rate']:.1%} pass the filters")
+    facts.add_row(
+        "parsed", f"{report['parsing_success_rate']:.1%}, of these {report['filter_pass_rate']:.1%} pass the filters"
+    )
     facts.add_row("rows", f"{report['n_rows']:,}, {report['format_validation']['rate']:.1%} valid")
     facts.add_row("tokens", f"{tokens:,}, {trained / max(tokens, 1):.1%} trained")
     facts.add_row("thinking", f"{report['structured_thinking_rate']:.1%} of the kept records hold marked reasoning")
@@ -41,8 +43,8 @@ def summary(report: Mapping[str, Any]) -> Group:
         speed, shards = report["speed"], report["shards"]
         facts.add_row(
             "speed",
-            f"{speed['seconds']:.1f} s, {speed['tokens_per_s']:,.0f} tokens/s, {shards['from_cache']} of {shards['total']} "
-            "shards from the cache",
+            f"{speed['seconds']:.1f} s, {speed['tokens_per_s']:,.0f} tokens/s, {shards['from_cache']} of "
+            f"{shards['total']} shards from the cache",
         )
     return Group(*[part for part in (facts, _ratios(report), _reasons(report)) if part is not None])
 
@@ -99,7 +101,7 @@ def trajectory(row: Mapping[str, Any], max_chars: int | None = 600) -> Group:
 
 def _legend(row: Mapping[str, Any]) -> Text:
     text = Text()
-    n_by_type = {kind: 0 for kind in STYLES}
+    n_by_type = dict.fromkeys(STYLES, 0)
     for span in row["spans"]:
         n_by_type[span["span_type"]] += span["end_token"] - span["start_token"]
     for kind, style in STYLES.items():

@@ -41,7 +41,9 @@ MORSELS = [
     "🙂", "🙃", "🙂🙃", " 🙂", "👩‍👩‍👧‍👦", "漢字", "العربية", "é", "ﬁ", "\r\n", "\n", "\n\n", ">\n\n", "  ", " ", "\t", "\x00", "<mask>",
     "<think>", "</think>", "<tool_call>", "<|im_end|>", "<eos>", "Thought: I need", "Action: read", "```\n", "path", "12345", "ß", "x",
 ]  # fmt: skip
-part = st.lists(st.one_of(st.sampled_from(MORSELS), st.text(min_size=1, max_size=3)), min_size=1, max_size=4).map("".join)
+part = st.lists(st.one_of(st.sampled_from(MORSELS), st.text(min_size=1, max_size=3)), min_size=1, max_size=4).map(
+    "".join
+)
 batches = st.lists(st.lists(part, max_size=7), max_size=4)
 
 
@@ -157,7 +159,13 @@ def test_policies_differ_on_a_token_over_a_border(tokenizer_of: MakeTokenizer) -
 
 @pytest.mark.parametrize(
     ("parts", "winner"),
-    [(["Act", "ion"], 0), (["A", "c", "tion"], 2), (["A", "cti", "on"], 1), (["A", "ct", "io", "n"], 1), (list("Action"), 0)],
+    [
+        (["Act", "ion"], 0),
+        (["A", "c", "tion"], 2),
+        (["A", "cti", "on"], 1),
+        (["A", "ct", "io", "n"], 1),
+        (list("Action"), 0),
+    ],
 )
 def test_majority_takes_most_characters_and_the_earlier_span_on_a_tie(
     parts: list[str], winner: int, tokenizer_of: MakeTokenizer

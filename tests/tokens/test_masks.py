@@ -23,7 +23,9 @@ Labelled = Sequence[tuple[str, str]]
 ANSWERS = ("action", "own", "none")
 PREAMBLES = ("reasoning", "action", "none")
 KINDS = (*map(str, TYPES), "preamble")
-text_part = st.sampled_from(["Thought: I need\n", "Action: read", " path\n\n", "🙂", "é", "  ", "x", "Observation: 1\r\n", "\x00"])
+text_part = st.sampled_from(
+    ["Thought: I need\n", "Action: read", " path\n\n", "🙂", "é", "  ", "x", "Observation: 1\r\n", "\x00"]
+)
 rows_of_parts = st.lists(st.lists(st.tuples(text_part, st.sampled_from(KINDS)), max_size=6), max_size=4)
 any_masks = st.builds(
     MasksConfig,
@@ -112,7 +114,14 @@ def test_every_token_is_what_its_span_is_and_trained_as_the_settings_say(
 def test_settings_decide_how_answers_and_preambles_are_trained(
     answer: str, preamble: str, tokenizer_of: MakeTokenizer
 ) -> None:
-    parts = [("a", "other"), ("b", "reasoning"), ("c", "preamble"), ("d", "action"), ("e", "observation"), ("f", "answer")]
+    parts = [
+        ("a", "other"),
+        ("b", "reasoning"),
+        ("c", "preamble"),
+        ("d", "action"),
+        ("e", "observation"),
+        ("f", "answer"),
+    ]
     config = MasksConfig(answer=answer, preamble=preamble)  # type: ignore[arg-type]
     found = typed(tokenizer_of("tiny_wordpiece", add_special_tokens=False), [[(f"{t} ", k) for t, k in parts]], config)
     assert found.input_ids.size == 6
