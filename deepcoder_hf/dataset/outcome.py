@@ -250,7 +250,8 @@ def _metadata(detected: Detected, row: int, tokenizer: TrajectoryTokenizer, more
         facts["special_tokens"] = {"before": len(tokenizer.prefix_ids), "after": len(tokenizer.suffix_ids)}
     if detected.n_replaced[row]:
         facts["replaced_surrogates"] = detected.n_replaced[row]
-    return json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
+    written = json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
+    return written.encode("utf-8", "backslashreplace").decode()  # a lone surrogate becomes its escape in JSON
 
 
 def _thinking(spans: SpanColumns) -> npt.NDArray[np.bool_]:

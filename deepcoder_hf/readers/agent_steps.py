@@ -47,7 +47,7 @@ def read(record: Record) -> Trajectory:
         steps.append(Step("user", task))
     for number, raw in enumerate(_steps(record) or (), start=1):
         steps.append(_step(raw, number))
-    if (answer := fields.first_text(record, ANSWERS)) is not None:
+    if (answer := _answer(record, ANSWERS)) is not None:
         steps.append(Step("agent", answer, answer=True))
     return Trajectory(
         steps=tuple(steps),
@@ -65,7 +65,7 @@ def _steps(record: Record) -> list[Any] | None:
 def _step(raw: Mapping[str, Any], number: int) -> Step:
     thought = _text(raw, THOUGHTS, number)
     observation = _text(raw, OBSERVATIONS, number)
-    answer = fields.first_text(raw, ("final_answer",))
+    answer = _answer(raw, ("final_answer",))
     call = _call(raw)
     if thought is None and observation is None and answer is None and call is None:
         raise RecordError(
@@ -91,6 +91,17 @@ def _text(raw: Mapping[str, Any], names: tuple[str, ...], number: int) -> str | 
         if isinstance(value, list):
             return fields.text_of_parts(value, f"step {number}: {name}") if _is_parts(value) else fields.verbatim(value)
         return fields.verbatim(value)
+    return None
+
+
+def _answer(raw: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
+    """The first of some fields that holds text or a number."""
+    for name in names:
+        value = raw.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return fields.verbatim(value)
+        if isinstance(value, str) and value.strip():
+            return value
     return None
 
 

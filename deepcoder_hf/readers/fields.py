@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from math import isfinite
 from typing import Any
 
 from deepcoder_hf.errors import RecordError
@@ -29,11 +30,11 @@ def first_text(record: Record, names: Iterable[str]) -> str | None:
 
 
 def identifier(record: Record, names: Iterable[str]) -> str | None:
-    """The first of some fields that holds a string or a whole number, as a string."""
+    """The first of some fields that holds a string or a whole number, as a string; lone surrogates as their escapes."""
     for name in names:
         value = record.get(name)
         if isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip():
-            return str(value)
+            return str(value).encode("utf-8", "backslashreplace").decode()
     return None
 
 
@@ -51,6 +52,8 @@ def metadata_of(record: Record, used: Iterable[str]) -> dict[str, Any]:
         if name in taken or not isinstance(value, str | int | float | bool):
             continue
         if isinstance(value, str) and len(value) > MAX_EXTRA:
+            continue
+        if isinstance(value, float) and not isfinite(value):  # NaN is how tables write a missing value
             continue
         if name in KNOWN_METADATA:
             facts["licence" if name == "license" else name] = value
