@@ -23,8 +23,8 @@ from deepcoder_hf.errors import RecordError
 from deepcoder_hf.readers.containers import iter_records
 from deepcoder_hf.readers.files import find_files
 
-TARGET_CHARS = 6000
-MAX_PART_CHARS = 2500
+TARGET_CHARS = 4000
+MAX_PART_CHARS = 2000
 MIN_STEPS = 20
 """A source with fewer steps would be repeated too often."""
 LAYOUTS = (

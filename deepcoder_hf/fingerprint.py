@@ -52,6 +52,11 @@ def _add(sha: Any, node: Traversable) -> None:
         sha.update(node.name.encode() + b"\0" + node.read_bytes())
 
 
+def parsed_fingerprint(records_fingerprint: str, licence: str | None) -> str:
+    """Fingerprint of the raw rows that readers make of records in memory; `datasets` would not see changed readers."""
+    return digest([records_fingerprint, licence, code_digest()])
+
+
 def rows_fingerprint(raw_fingerprint: str, config: Config) -> str:
     """Fingerprint of the SAD rows that a configuration makes of raw rows; how the pipeline runs is not in it.
 

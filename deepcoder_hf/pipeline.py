@@ -17,19 +17,20 @@ from datasets import Dataset, IterableDataset
 from deepcoder_hf.config import Config
 from deepcoder_hf.dataset.builder import Paths, load_trajectories
 from deepcoder_hf.dataset.features import RAW_FEATURES, SAD_FEATURES
+from deepcoder_hf.dataset.load import read_rows
 from deepcoder_hf.dataset.output import (
     REJECTS,
     REPORT,
     check_output,
     format_of,
     publish,
-    read_rows,
     side_file,
     staging,
     writer_for,
 )
 from deepcoder_hf.dataset.validate import validate_rows
-from deepcoder_hf.errors import InputError
+from deepcoder_hf.errors import InputError, OutputError
+from deepcoder_hf.fingerprint import parsed_fingerprint
 from deepcoder_hf.run import Run, run_shards
 from deepcoder_hf.settings import load_config
 from deepcoder_hf.stages import parse_records, process_records
@@ -91,6 +92,7 @@ class TrajectoryProcessor:
                 remove_columns=dataset.column_names,
                 features=RAW_FEATURES,
                 fn_kwargs={"licence": self.config.readers.licence},
+                new_fingerprint=parsed_fingerprint(dataset._fingerprint, self.config.readers.licence),
             )
         return run_shards(dataset, self.config, num_proc, progress)
 
@@ -127,11 +129,12 @@ class TrajectoryProcessor:
         began = time.perf_counter(), time.process_time()
         target = Path(output)
         kind = format_of(target, form)
-        check_output(target, overwrite)
+        check_output(target, kind, overwrite)
+        _check_inputs(inputs, target)
         readers, cache_dir = self.config.readers, self.config.dataset.cache_dir
         raw = load_trajectories(inputs, num_proc=num_proc, cache_dir=cache_dir, readers=readers)
         if not len(raw):
-            raise InputError(f"{inputs}: expected trajectories, got no record; the files are empty")
+            raise InputError(f"{_names(inputs)}: expected trajectories, got no record; the files are empty")
         if limit is not None:
             raw = raw.select(range(min(limit, len(raw))))
         if on_read is not None:
@@ -187,6 +190,17 @@ class TrajectoryProcessor:
             of the first hundred); see `validate_rows` for what is proven.
         """
         return validate_rows(read_rows(Path(path)))
+
+
+def _names(inputs: Paths) -> str:
+    return ", ".join(map(str, [inputs] if isinstance(inputs, str | Path) else inputs))
+
+
+def _check_inputs(inputs: Paths, target: Path) -> None:
+    """An output must never replace what it is made of."""
+    for item in [inputs] if isinstance(inputs, str | Path) else inputs:
+        if Path(item).resolve() == target.resolve():
+            raise OutputError(f"{target} is also an input; name another output")
 
 
 def seed_statistics(report: dict[str, Any]) -> dict[str, Any]:

@@ -37,6 +37,8 @@ from deepcoder_hf.tokens.tokenizer import cached_tokenizer
 
 BATCH_BYTES = 1536 * 1024
 """Bytes of raw trajectories in one call of the fused stage: large enough to amortise, small enough for memory."""
+LONG_RUN = 8
+"""Kept rows in a run, on average, from which on slices are cheaper than a copy."""
 PACKAGES = ("datasets", "transformers", "tokenizers", "pyarrow", "numpy")
 
 
@@ -238,14 +240,15 @@ class Run:
         return {REPORT: folder / REPORT, REJECTS: folder / REJECTS}
 
     def _parts(self) -> Iterator[pa.Table]:
-        """The cached rows, a shard at a time (mapped from disk, not loaded)."""
+        """The cached rows, a record batch at a time: mapped from disk, neither loaded nor copied."""
         for shard in self.shards:
-            yield Dataset.from_file(shard.cache_file).data.table
+            for batch in Dataset.from_file(shard.cache_file).data.table.to_batches():
+                yield pa.Table.from_batches([batch])
 
     def _judge(
         self, part: pa.Table, report: ReportBuilder, duplicates: Duplicates | None
     ) -> tuple[pa.Table, npt.NDArray[np.bool_]]:
-        """The kept rows of a shard and which they are; records and rejects are counted."""
+        """The kept rows of a part and which they are; records and rejects are counted."""
         outcome = part.column("outcome").combine_chunks()
         status: list[str] = outcome.field("status").to_pylist()
         reasons: list[str | None] = outcome.field("reason").to_pylist()
@@ -271,7 +274,17 @@ class Run:
                     "record": _excerpt(row["excerpt"]),
                 }
             )
-        return part if keep.all() else part.filter(pa.array(keep)), keep
+        return _select(part, keep), keep
+
+
+def _select(part: pa.Table, keep: npt.NDArray[np.bool_]) -> pa.Table:
+    """The kept rows; slices where they stand in long runs, since those copy nothing."""
+    if keep.all():
+        return part
+    edges = np.flatnonzero(np.diff(keep, prepend=False, append=False)).reshape(-1, 2)
+    if keep.sum() < LONG_RUN * len(edges):
+        return part.filter(pa.array(keep))
+    return pa.concat_tables([part.slice(start, stop - start) for start, stop in edges.tolist()] or [part.slice(0, 0)])
 
 
 def _excerpt(stored: str | None) -> str | None:

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import orjson
+
 Source = Literal["system", "user", "agent", "tool", "text"]
 
 
@@ -62,9 +64,9 @@ class Trajectory:
 
 
 def to_json(trajectory: Trajectory) -> str:
-    """Serialise the content of a trajectory, without its ids and format, to compact ASCII JSON.
+    """Serialise the content of a trajectory, without its ids and format, to compact JSON.
 
-    ASCII, because a lone surrogate that a source contained must survive the Arrow cache (UTF-8 cannot hold it).
+    A lone surrogate that a source contained is written as its escape, since UTF-8 cannot hold it.
     """
     steps = [
         {
@@ -81,7 +83,11 @@ def to_json(trajectory: Trajectory) -> str:
         }
         for step in trajectory.steps
     ]
-    return json.dumps({"steps": steps, "metadata": dict(trajectory.metadata)}, separators=(",", ":"))
+    content = {"steps": steps, "metadata": dict(trajectory.metadata)}
+    try:
+        return orjson.dumps(content).decode()
+    except TypeError:  # a lone surrogate, or an integer of more than 64 bits
+        return json.dumps(content, separators=(",", ":"))
 
 
 def from_json(text: str, source_format: str) -> Trajectory:
@@ -90,7 +96,10 @@ def from_json(text: str, source_format: str) -> Trajectory:
     Raises:
         ValueError: The text is not what `to_json` writes.
     """
-    content = json.loads(text)
+    try:
+        content = orjson.loads(text)
+    except orjson.JSONDecodeError:  # escapes of lone surrogates, which orjson refuses
+        content = json.loads(text)
     steps = tuple(
         Step(
             source=step["source"],

@@ -1,4 +1,4 @@
-"""What every test needs: no network, caches in a folder that goes away, and the project's real data where it is there."""
+"""What every test needs: no network, caches in a folder that goes away, and the real data where it is there."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 
-@click.command("demo")
+@click.command("demo", short_help="Process the shipped samples and show the result.")
 @click.option("--sample-size", type=click.IntRange(min=1), help="Take only so many of the shipped trajectories.")
 @click.option("-o", "--output", default="deepcoder-demo", show_default=True, help="Folder of the dataset.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")

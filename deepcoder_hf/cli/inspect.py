@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
 
-@click.command("inspect")
+@click.command("inspect", short_help="Show one row with its masks in colour.")
 @click.argument("path")
 @click.option("--row", type=click.IntRange(min=0), default=0, show_default=True, help="Number of the row, from 0.")
 @click.option("--id", "trajectory_id", help="Trajectory id, instead of a number.")
@@ -22,9 +21,11 @@ def command(path: str, row: int, trajectory_id: str | None, full: bool, as_json:
       deepcoder-hf inspect sad/ --row 3
       deepcoder-hf inspect rows.parquet --id step-014 --full
     """
+    from deepcoder_hf.view.safe import safe_json
+
     found = pick(path, row, trajectory_id)
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False))
+        click.echo(safe_json(found))
         return
     from deepcoder_hf.view.terminal import console, trajectory
 
@@ -40,12 +41,14 @@ def pick(path: str, row: int, trajectory_id: str | None) -> dict[str, Any]:
     from pathlib import Path
 
     from deepcoder_hf.dataset.features import SAD_FEATURES
-    from deepcoder_hf.dataset.output import read_rows
+    from deepcoder_hf.dataset.load import read_rows
     from deepcoder_hf.errors import InputError, SchemaError
 
     dataset = read_rows(Path(path))
     if missing := sorted(set(SAD_FEATURES) - set(dataset.column_names)):
         raise SchemaError(f"{path}: expected the columns of a SAD dataset, missing: {', '.join(missing)}")
+    if not len(dataset):
+        raise InputError(f"{path}: there is no row to show; rejected.jsonl says why nothing was kept")
     if trajectory_id is not None:
         ids = dataset["trajectory_id"][:]
         if trajectory_id not in ids:
@@ -56,4 +59,6 @@ def pick(path: str, row: int, trajectory_id: str | None) -> dict[str, Any]:
     if row >= len(dataset):
         raise InputError(f"{path}: expected a row below {len(dataset)}, got {row}")
     found: dict[str, Any] = dataset[row]
+    if broken := [name for name in SAD_FEATURES if found[name] is None and name != "original_text"]:
+        raise SchemaError(f"{path}: row {row} has no {', '.join(broken)}; see deepcoder-hf validate")
     return found

@@ -60,7 +60,7 @@ def _exit_code(error: Exception) -> int | None:
     if any(base.__name__ in SETUP_ERRORS for base in type(error).__mro__):
         return 2
     if isinstance(error, BrokenPipeError):
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  # the reader has gone; nothing more can be said
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # the reader has gone; nothing more can be said
         return 1
     return 1 if isinstance(error, DeepcoderError | OSError) else None
 
@@ -77,7 +77,8 @@ def _one_line(error: Exception) -> str:
 def _say(message: str) -> None:
     from deepcoder_hf.view.safe import safe_text
 
-    click.echo(f"error: {safe_text(message)}", err=True)
+    for line in safe_text(message).splitlines():
+        click.echo(f"error: {line}", err=True)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
 
-@click.command("process")
+@click.command("process", short_help="Raw trajectories to a SAD dataset.")
 @click.option(
     "-i", "--input", "inputs", multiple=True, required=True, help="File, folder, glob, hf:// path or - (stdin)."
 )
@@ -78,7 +77,9 @@ def command(
 def show(report: dict[str, Any], output: str, as_json: bool) -> None:
     """Print the report."""
     if as_json:
-        click.echo(json.dumps(report, indent=2, ensure_ascii=False))
+        from deepcoder_hf.view.safe import safe_json
+
+        click.echo(safe_json(report, indent=2))
         return
     from deepcoder_hf.view.terminal import console, summary
 

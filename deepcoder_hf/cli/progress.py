@@ -29,7 +29,8 @@ def progress_bar(quiet: bool) -> Iterator[SimpleNamespace]:
         TextColumn("{task.fields[speed]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console(stderr=True), transient=True) as progress:
+    stderr = console(stderr=True)
+    with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as progress:
         task = progress.add_task("reading", total=None, speed="")
         n_tokens = 0
 

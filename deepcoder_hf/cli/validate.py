@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 
-@click.command("validate")
+@click.command("validate", short_help="Prove every row of a dataset again.")
 @click.option("-i", "--input", "path", required=True, help="Dataset folder, .parquet or .jsonl that `process` wrote.")
 @click.option("--model", help="Tokenizer to use instead of the name in the rows (its digest must be the same).")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -22,13 +20,13 @@ def command(path: str, model: str | None, as_json: bool) -> None:
     """
     from pathlib import Path
 
-    from deepcoder_hf.dataset.output import read_rows
+    from deepcoder_hf.dataset.load import read_rows
     from deepcoder_hf.dataset.validate import validate_rows
-    from deepcoder_hf.view.safe import safe_text
+    from deepcoder_hf.view.safe import safe_json, safe_text
 
     result = validate_rows(read_rows(Path(path)), model)
     if as_json:
-        click.echo(json.dumps(result, indent=2, ensure_ascii=False))
+        click.echo(safe_json(result, indent=2))
     else:
         click.echo(f"{result['valid_trajectories']:,} of {result['total_checked']:,} rows are valid")
         for error in result["validation_errors"]:

@@ -149,7 +149,17 @@ def load_trajectories(
             if isinstance(error.__cause__, DeepcoderError | OSError):
                 raise error.__cause__ from None
             raise
-        return builder.as_dataset(split=split)
+        return _as_dataset(builder, split)
+
+
+def _as_dataset(builder: TrajectoryBuilder, split: str | None) -> Any:
+    """The prepared dataset; `datasets` itself refuses a split without rows."""
+    sizes = {str(name): info.num_examples for name, info in builder.info.splits.items()}
+    if split is None and not all(sizes.values()):
+        return datasets.DatasetDict({name: _as_dataset(builder, name) for name in sizes})
+    if split is not None and sizes.get(split) == 0:
+        return datasets.Dataset(RAW_FEATURES.arrow_schema.empty_table())
+    return builder.as_dataset(split=split)
 
 
 @contextlib.contextmanager

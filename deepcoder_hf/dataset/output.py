@@ -9,12 +9,11 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Literal, Protocol
+from typing import IO, Literal, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset
-from datasets.arrow_writer import ArrowWriter
 
 from deepcoder_hf.dataset.builder import quiet
 from deepcoder_hf.dataset.features import SAD_FEATURES, sad_schema
@@ -25,6 +24,7 @@ SUFFIXES: dict[str, Format] = {".parquet": "parquet", ".jsonl": "jsonl", ".ndjso
 MAX_SHARD_BYTES = 500 * 1024 * 1024
 """Largest Arrow file of a dataset folder, before a new one is begun."""
 REPORT, REJECTS = "report.json", "rejected.jsonl"
+_OURS = frozenset({REPORT, REJECTS, "dataset_info.json", "state.json"})
 
 
 def format_of(output: Path, wanted: str | None) -> Format:
@@ -73,14 +73,14 @@ class FolderWriter:
         for file in folder.glob("data-*.arrow"):
             file.unlink()
         self._parts: list[Path] = []
-        self._writer: ArrowWriter | None = None
+        self._writer: pa.RecordBatchStreamWriter | None = None
         self._n_bytes = 0
 
     def write(self, table: pa.Table) -> None:
         if self._writer is None or self._n_bytes > MAX_SHARD_BYTES:
             self._finish()
             self._parts.append(self.folder / f"part-{len(self._parts):05d}.arrow")
-            self._writer = ArrowWriter(features=SAD_FEATURES, path=str(self._parts[-1]))
+            self._writer = pa.ipc.new_stream(str(self._parts[-1]), sad_schema())
             self._n_bytes = 0
         self._n_bytes += table.nbytes
         self._writer.write_table(table)
@@ -100,7 +100,7 @@ class FolderWriter:
 
     def _finish(self) -> None:
         if self._writer is not None:
-            self._writer.finalize()
+            self._writer.close()
             self._writer = None
 
 
@@ -144,20 +144,19 @@ def writer_for(path: Path, form: Format) -> Writer:
     return kinds[form](path)
 
 
-def check_output(output: Path, overwrite: bool) -> None:
+def check_output(output: Path, form: Format, overwrite: bool) -> None:
     """Make sure that an output can be written, before any work is done.
 
     Raises:
         OutputError: It exists and may not be replaced, is not ours, or its folder cannot be written.
     """
-    if output.is_dir() and not any(output.iterdir()):
+    if output.is_dir() and form == "dataset" and not any(output.iterdir()):
         pass
-    elif output.exists() and not overwrite:
-        raise OutputError(f"{output} exists already; name another output, or replace it with --overwrite")
-    elif output.is_dir() and not (output / REPORT).exists():
-        raise OutputError(
-            f"{output} is a folder that deepcoder-hf did not write; it is not replaced, name another output"
-        )
+    elif os.path.lexists(output):
+        if foreign := _foreign(output, form):
+            raise OutputError(f"{foreign}; it is not replaced, name another output")
+        if not overwrite:
+            raise OutputError(f"{output} exists already; name another output, or replace it with --overwrite")
     parent = output.absolute().parent
     try:
         parent.mkdir(parents=True, exist_ok=True)
@@ -165,6 +164,19 @@ def check_output(output: Path, overwrite: bool) -> None:
             pass
     except OSError as error:
         raise OutputError(f"cannot write in {parent}: {error.strerror or error}; name an output elsewhere") from None
+
+
+def _foreign(output: Path, form: Format) -> str:
+    """What in an existing output was not written by a run, in words; empty where all of it was."""
+    if output.is_dir() != (form == "dataset"):
+        return f"{output} exists and is {'a' if output.is_dir() else 'not a'} folder"
+    if not side_file(output, REPORT, form).is_file():
+        return f"{output} exists and was not written by deepcoder-hf"
+    if form == "dataset":
+        others = sorted(p.name for p in output.iterdir() if p.name not in _OURS and not p.match("data-*-of-*.arrow"))
+        if others:
+            return f"{output} exists and holds {others[0]!r}, which deepcoder-hf did not write"
+    return ""
 
 
 @contextmanager
@@ -191,44 +203,3 @@ def publish(staged: Path, final: Path) -> None:
         old = staged.with_name("replaced")
         final.rename(old)
     staged.replace(final)
-
-
-def read_rows(path: Path) -> Any:
-    """Load a processed dataset.
-
-    Args:
-        path: A dataset folder, a Parquet file, a JSONL file, or a folder of Parquet files.
-
-    Returns:
-        A `Dataset` with the columns of `SAD_FEATURES`.
-
-    Raises:
-        OutputError: Nothing is there, or it is none of these.
-    """
-    from datasets import load_dataset, load_from_disk
-
-    if not path.exists():
-        raise OutputError(f"{path} does not exist; expected a dataset folder, .parquet or .jsonl that `process` wrote")
-    with quiet():
-        if path.is_dir() and (path / "state.json").exists():
-            return load_from_disk(str(path))
-        parquet = sorted(path.glob("*.parquet")) if path.is_dir() else [path] if path.suffix == ".parquet" else []
-        if parquet:
-            return load_dataset("parquet", data_files=[str(file) for file in parquet], split="train")
-        if path.is_file() and path.suffix.lower() in SUFFIXES:
-            return load_jsonl(path)
-    raise OutputError(f"{path}: expected a dataset folder, .parquet or .jsonl that `process` wrote")
-
-
-def load_jsonl(path: Path) -> Any:
-    """Load rows from JSONL with their exact types (the generic reader would make every mask int64)."""
-
-    def rows() -> Iterator[dict[str, Any]]:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    yield json.loads(line)
-                except ValueError as error:
-                    raise OutputError(f"{path}:{number}: expected a JSON object: {error}") from None
-
-    return Dataset.from_generator(rows, features=SAD_FEATURES, keep_in_memory=False)

@@ -68,8 +68,7 @@ def raw_tables(file: InputFile, limits: ReadersConfig) -> Iterator[pa.Table]:
     n_chars = 0
     for raw in iter_records(file, limits):
         if raw.record is None:
-            where = f"{file.name}:{raw.line}" if raw.line else file.name
-            row = reject_row(file.name, raw.line, raw.reason, f"{where}: {raw.message}", raw.excerpt)
+            row = reject_row(file.name, raw.line, raw.reason, raw.message, raw.excerpt)
         else:
             row = raw_row(raw.record, file.name, raw.line, parser, limits.licence)
         rows.append(row)

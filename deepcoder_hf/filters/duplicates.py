@@ -12,23 +12,24 @@ class Duplicates:
 
     def __init__(self) -> None:
         self._seen: set[int] = set()
+        self._repeating = False
 
     def repeated(self, kept: Iterable[bool], first: Iterable[bool], hashes: Iterable[int]) -> list[bool]:
         """Which rows belong to a trajectory whose text was kept before.
 
         Args:
             kept: Whether the other filters keep each row.
-            first: Whether a row is the first of its trajectory; its windows follow.
+            first: Whether a row is the first of its trajectory; its windows follow, in the next call too.
             hashes: Hash of the whole trajectory's text, for each row.
 
         Returns:
             One answer a row; the texts that were new are remembered.
         """
-        answers, repeating = [], False
+        answers = []
         for keep, begins, text_hash in zip(kept, first, hashes, strict=True):
             if begins:
-                repeating = keep and text_hash in self._seen
+                self._repeating = keep and text_hash in self._seen
                 if keep:
                     self._seen.add(text_hash)
-            answers.append(repeating)
+            answers.append(self._repeating)
         return answers

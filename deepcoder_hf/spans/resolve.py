@@ -19,7 +19,7 @@ AGENT_TYPES = (TYPE_IDS["reasoning"], TYPE_IDS["action"], TYPE_IDS["answer"])
 
 
 def finish(
-    segments: Sequence[Segment], start: int, end: int, before: npt.NDArray[np.int64] | None, min_confidence: float
+    segments: Sequence[Segment], start: int, end: int, before: npt.NDArray[np.int32] | None, min_confidence: float
 ) -> list[SpanTuple]:
     """Turn the segments of one text into spans.
 

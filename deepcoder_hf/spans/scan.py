@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
-from operator import itemgetter
+from itertools import accumulate, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -33,18 +32,19 @@ def find_hits(blob: bytes, library: Library) -> list[Hit]:
     """All markers in a blob, sorted by start; of two at one start the longer comes first."""
     hits: list[Hit] = []
     for expression, numbers, after_newline in library.groups:
-        shift = 1 if after_newline else 0
-        hits += [
-            (match.start() + shift, match.end(), numbers[(match.lastindex or 1) - 1])
-            for match in expression.finditer(blob)
-        ]
-    hits.sort(key=itemgetter(1), reverse=True)
-    hits.sort(key=itemgetter(0))
+        of_group = (0, *numbers)  # `lastindex` counts from 1
+        if after_newline:
+            hits += [(m.start() + 1, m.end(), of_group[m.lastindex]) for m in expression.finditer(blob)]  # type: ignore[index]
+        else:
+            hits += [(*m.span(), of_group[m.lastindex]) for m in expression.finditer(blob)]  # type: ignore[index]
+    hits.sort()
+    if any(before[0] == after[0] for before, after in pairwise(hits)):
+        hits.sort(key=lambda hit: (hit[0], -hit[1]))
     return hits
 
 
-def characters_before(data: bytes) -> npt.NDArray[np.int64]:
-    """For each byte position in a text, how many characters begin before it, int64 [bytes + 1]."""
-    counts = np.zeros(len(data) + 1, np.int64)
+def characters_before(data: bytes) -> npt.NDArray[np.int32]:
+    """For each byte position in a text, how many characters begin before it, int32 [bytes + 1]."""
+    counts = np.zeros(len(data) + 1, np.int32)
     np.cumsum((np.frombuffer(data, np.uint8) & 0xC0) != 0x80, out=counts[1:])
     return counts

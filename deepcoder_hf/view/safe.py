@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -18,6 +20,12 @@ def safe_text(text: str) -> str:
         surrogates as U+FFFD; a carriage return before a newline is left out.
     """
     return _CONTROL.sub(_visible, text.replace("\r\n", "\n"))
+
+
+def safe_json(value: Any, indent: int | None = None) -> str:
+    """JSON that a terminal may show: what `safe_text` replaces is written as its JSON escape, so no value changes."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def _visible(match: re.Match[str]) -> str:

@@ -19,6 +19,8 @@ STYLES = {
     "other": "bright_black",
 }
 GUTTER = 13
+SLACK = 60
+"""A text is not cut for so few characters: the note that it was cut takes as many."""
 
 
 def summary(report: Mapping[str, Any]) -> Group:
@@ -115,7 +117,7 @@ def _span(span: Mapping[str, Any], whole: str, n_trained: int, max_chars: int | 
     style = STYLES.get(span["span_type"], "")
     n_tokens = span["end_token"] - span["start_token"]
     text = whole[span["start_char"] : span["end_char"]]
-    shown = text if max_chars is None or len(text) <= max_chars else text[:max_chars]
+    shown = text if max_chars is None or len(text) <= max_chars + SLACK else text[:max_chars]
     body = Text(safe_text(shown.rstrip("\n")), style if n_trained else f"{style} dim")
     if len(shown) < len(text):
         body.append(f" … {len(text) - len(shown):,} more characters", "italic not dim")

@@ -112,10 +112,8 @@ def tokenizer_of(tiny_folder: Callable[[str], Path], request: pytest.FixtureRequ
 
     @cache
     def load(name: str, **settings: object) -> TrajectoryTokenizer:
-        if name in REAL:
-            path = request.getfixturevalue("shared_data") / "tokenizers" / name
-        else:
-            path = tiny_folder(name)
+        real = name in REAL
+        path = request.getfixturevalue("shared_data") / "tokenizers" / name if real else tiny_folder(name)
         return TrajectoryTokenizer(TokensConfig(model_name=str(path), **settings))
 
     return load

@@ -38,8 +38,9 @@ EVERY = (
 )
 POLICIES = ("first", "majority", "none")
 MORSELS = [
-    "🙂", "🙃", "🙂🙃", " 🙂", "👩‍👩‍👧‍👦", "漢字", "العربية", "é", "ﬁ", "\r\n", "\n", "\n\n", ">\n\n", "  ", " ", "\t", "\x00", "<mask>",
-    "<think>", "</think>", "<tool_call>", "<|im_end|>", "<eos>", "Thought: I need", "Action: read", "```\n", "path", "12345", "ß", "x",
+    "🙂", "🙃", "🙂🙃", " 🙂", "👩‍👩‍👧‍👦", "漢字", "العربية", "é", "ﬁ", "\r\n", "\n", "\n\n", ">\n\n", "  ",
+    " ", "\t", "\x00", "<mask>", "<think>", "</think>", "<tool_call>", "<|im_end|>", "<eos>", "Thought: I need",
+    "Action: read", "```\n", "path", "12345", "ß", "x",
 ]  # fmt: skip
 part = st.lists(st.one_of(st.sampled_from(MORSELS), st.text(min_size=1, max_size=3)), min_size=1, max_size=4).map(
     "".join
@@ -99,7 +100,7 @@ def align(tokenizer: TrajectoryTokenizer, batch: Parts, policy: str, n_prefix: i
 
 def check(tokenizer: TrajectoryTokenizer, batch: Parts, policy: str) -> None:
     """Compare with the oracle: every span, and the count of straddling tokens."""
-    encoded, aligned = align(tokenizer, batch, policy)
+    _, aligned = align(tokenizer, batch, policy)
     at = 0
     for row, parts in enumerate(batch):
         text = "".join(parts)

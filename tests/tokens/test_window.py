@@ -35,7 +35,21 @@ Parts = Sequence[tuple[str, str]]
 AGENT = ("reasoning", "action", "answer")
 NAMES = ("tiny_bpe", "tiny_nfc", "tiny_wordpiece", "tiny_unigram")
 words = st.sampled_from(
-    ["read the file", "🙂", "🦜🦜🦜", "漢字", "path", "x = f(1)\n", "\r\n", "\n\n", "  ", "naïve", "Thought: I need", "12345", "e\u0301"]
+    [
+        "read the file",
+        "🙂",
+        "🦜🦜🦜",
+        "漢字",
+        "path",
+        "x = f(1)\n",
+        "\r\n",
+        "\n\n",
+        "  ",
+        "naïve",
+        "Thought: I need",
+        "12345",
+        "e\u0301",
+    ]
 )
 passage = st.lists(words, min_size=1, max_size=12).map("".join)
 part = st.tuples(st.sampled_from([*AGENT, *AGENT, "observation", "observation"]), passage)
@@ -43,7 +57,9 @@ step_record = st.fixed_dictionaries({}, optional={"thought": passage, "action": 
 records = st.fixed_dictionaries(
     {"task": st.sampled_from(["Do it.", "Read the 🙂 file."]), "steps": st.lists(step_record, min_size=2, max_size=8)}
 ).filter(lambda record: any(key in step for step in record["steps"] for key in ("thought", "action")))
-slow = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+slow = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+)
 
 
 # --- planning --------------------------------------------------------------------------------------------------------
@@ -132,7 +148,9 @@ def test_a_head_of_half_the_budget_fits_and_one_token_more_is_a_reject(tokenizer
 
 
 def test_truncating_keeps_the_first_tokens_and_their_spans(tokenizer_of: MakeTokenizer) -> None:
-    plan = laid_out([("other", "file "), ("reasoning", "read path "), ("action", "read ")], tokenizer_of("tiny_wordpiece"))
+    plan = laid_out(
+        [("other", "file "), ("reasoning", "read path "), ("action", "read ")], tokenizer_of("tiny_wordpiece")
+    )
     text, spans, _, chars = plan
     window = truncate(text, spans, chars, 2)
     assert window.text == "file read "
@@ -181,7 +199,8 @@ def check_rows_of_one_record(rows: Sequence[dict[str, Any]], whole: dict[str, An
     expected = np.zeros(len(text), int)
     for first, last in trained_characters(whole):
         expected[first:last] = 1
-    untokenised = [n for n, char in enumerate(text) if char.isspace()]  # WordPiece drops them, with windows of nothing else
+    # WordPiece has no token for whitespace, so a window of nothing else is left out
+    untokenised = [n for n, char in enumerate(text) if char.isspace()]
     times[untokenised] = expected[untokenised]
     assert times.tolist() == expected.tolist()
 
@@ -270,7 +289,8 @@ def test_windows_are_planned_again_where_a_cut_text_has_more_tokens(
     chars = token_characters(whole["text"], tokenizer.encode([whole["text"]]).starts)
     fields = ("subtype", "confidence", "pattern", "origin", "step_id")
     spans = [
-        (s["start_char"], s["end_char"], TYPE_IDS[s["span_type"]], *(s[name] for name in fields)) for s in whole["spans"]
+        (s["start_char"], s["end_char"], TYPE_IDS[s["span_type"]], *(s[name] for name in fields))
+        for s in whole["spans"]
     ]
     starts = np.array([s["start_token"] for s in whole["spans"]])
     grown = 0
@@ -287,7 +307,9 @@ def test_windows_are_planned_again_where_a_cut_text_has_more_tokens(
 
 
 def outcomes(raw: Sequence[dict[str, Any]], config: Config) -> list[tuple[str, str | None]]:
-    return [(o["status"], o["reason"]) for o in process_records(raw_table(raw), config=config).column("outcome").to_pylist()]
+    return [
+        (o["status"], o["reason"]) for o in process_records(raw_table(raw), config=config).column("outcome").to_pylist()
+    ]
 
 
 SHORT = {"task": "Go.", "steps": [{"thought": "I need", "action": "read"}]}
@@ -316,20 +338,29 @@ def test_a_trajectory_of_exactly_max_length_is_not_too_long(tiny_folder: Callabl
     model = tiny_folder("tiny_bpe")
     length = process_records(raw_table([SHORT]), config=config_of(model)).column("length")[0].as_py()
     assert outcomes([SHORT], config_of(model, max_length=length, overflow="drop")) == [("kept", None)]
-    assert outcomes([SHORT], config_of(model, max_length=length - 1, overflow="drop")) == [("dropped", "over_max_length")]
+    assert outcomes([SHORT], config_of(model, max_length=length - 1, overflow="drop")) == [
+        ("dropped", "over_max_length")
+    ]
 
 
 def test_overflow_error_stops_with_the_place_and_what_to_do(tiny_folder: Callable[[str], Path]) -> None:
     config = config_of(tiny_folder("tiny_bpe"), max_length=60, overflow="error")
-    with pytest.raises(AlignmentError, match=r"^x\.jsonl:2: \d+ tokens, more than tokens.max_length = 60; set tokens.overflow"):
+    with pytest.raises(
+        AlignmentError, match=r"^x\.jsonl:2: \d+ tokens, more than tokens.max_length = 60; set tokens.overflow"
+    ):
         process_records(raw_table([SHORT, long_record()]), config=config)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_overflow_truncate_keeps_the_beginning_in_one_row(name: str, tiny_folder: Callable[[str], Path]) -> None:
-    record = {"task": "Go.", "steps": [{"thought": "🦜 read the naïve file " * 9, "action": "read", "observation": "x"}] * 4}
+    record = {
+        "task": "Go.",
+        "steps": [{"thought": "🦜 read the naïve file " * 9, "action": "read", "observation": "x"}] * 4,
+    }
     whole = process_records(raw_table([record]), config=config_of(tiny_folder(name))).to_pylist()[0]
-    table = process_records(raw_table([record]), config=config_of(tiny_folder(name), max_length=50, overflow="truncate"))
+    table = process_records(
+        raw_table([record]), config=config_of(tiny_folder(name), max_length=50, overflow="truncate")
+    )
     (row,) = table.to_pylist()
     assert row["outcome"]["status"] == "kept"
     assert row["window"] == {"index": 0, "n": 1, "start_step": 0}
