@@ -37,8 +37,6 @@ from deepcoder_hf.tokens.tokenizer import cached_tokenizer
 
 BATCH_BYTES = 1536 * 1024
 """Bytes of raw trajectories in one call of the fused stage: large enough to amortise, small enough for memory."""
-LONG_RUN = 8
-"""Kept rows in a run, on average, from which on slices are cheaper than a copy."""
 PACKAGES = ("datasets", "transformers", "tokenizers", "pyarrow", "numpy")
 
 
@@ -278,13 +276,20 @@ class Run:
 
 
 def _select(part: pa.Table, keep: npt.NDArray[np.bool_]) -> pa.Table:
-    """The kept rows; slices where they stand in long runs, since those copy nothing."""
+    """The kept rows of one record batch; lists of rows that have nothing to drop are not copied."""
     if keep.all():
         return part
-    edges = np.flatnonzero(np.diff(keep, prepend=False, append=False)).reshape(-1, 2)
-    if keep.sum() < LONG_RUN * len(edges):
-        return part.filter(pa.array(keep))
-    return pa.concat_tables([part.slice(start, stop - start) for start, stop in edges.tolist()] or [part.slice(0, 0)])
+    chosen = pa.array(keep)
+    columns = []
+    for column in part.columns:
+        array = column.combine_chunks()
+        offsets = array.offsets.to_numpy() if pa.types.is_list(column.type) else None
+        if offsets is None or np.diff(offsets)[~keep].any():
+            columns.append(array.filter(chosen))
+        else:
+            begins = np.append(offsets[:-1][keep], offsets[-1]).astype(np.int32)
+            columns.append(pa.ListArray.from_arrays(pa.array(begins), array.values, type=column.type))
+    return pa.table(columns, schema=part.schema)
 
 
 def _excerpt(stored: str | None) -> str | None:

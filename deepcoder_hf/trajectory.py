@@ -14,6 +14,9 @@ from typing import Any, Literal
 
 import orjson
 
+NOT_ORJSON = " "
+"""Before JSON with what orjson refuses (lone surrogates) or would round (integers of more than 64 bits)."""
+
 Source = Literal["system", "user", "agent", "tool", "text"]
 
 
@@ -87,7 +90,7 @@ def to_json(trajectory: Trajectory) -> str:
     try:
         return orjson.dumps(content).decode()
     except TypeError:  # a lone surrogate, or an integer of more than 64 bits
-        return json.dumps(content, separators=(",", ":"))
+        return NOT_ORJSON + json.dumps(content, separators=(",", ":"))
 
 
 def from_json(text: str, source_format: str) -> Trajectory:
@@ -96,10 +99,7 @@ def from_json(text: str, source_format: str) -> Trajectory:
     Raises:
         ValueError: The text is not what `to_json` writes.
     """
-    try:
-        content = orjson.loads(text)
-    except orjson.JSONDecodeError:  # escapes of lone surrogates, which orjson refuses
-        content = json.loads(text)
+    content = json.loads(text) if text.startswith(NOT_ORJSON) else orjson.loads(text)
     steps = tuple(
         Step(
             source=step["source"],

@@ -140,7 +140,9 @@ def test_an_exhausted_stream_says_what_gave_no_row(
 
 
 @pytest.mark.parametrize(("name", "column"), [("chat_messages", "messages"), ("text_blocks", "text")])
-def test_records_in_memory_give_the_rows_of_their_file(name: str, column: str, tiny_model: Path, tmp_path: Path) -> None:
+def test_records_in_memory_give_the_rows_of_their_file(
+    name: str, column: str, tiny_model: Path, tmp_path: Path
+) -> None:
     lines = (SAMPLES / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
     records = [record for record in map(json.loads, lines) if column in record]
     assert len(records) > 2
@@ -189,7 +191,9 @@ def test_long_trajectories_become_windows_that_train_the_same_characters_once(
         windows.setdefault(row["trajectory_id"], []).append(row)
     assert list(windows) == list(whole)
     for name, rows in windows.items():
-        assert [(row["window"]["index"], row["window"]["n"]) for row in rows] == [(n, len(rows)) for n in range(len(rows))]
+        assert [(row["window"]["index"], row["window"]["n"]) for row in rows] == [
+            (n, len(rows)) for n in range(len(rows))
+        ]
         assert "".join(trained_text(row) for row in rows) == trained_text(whole[name])
 
 

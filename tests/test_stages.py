@@ -27,7 +27,9 @@ from deepcoder_hf.dataset.validate import check_row
 from deepcoder_hf.errors import SchemaError
 from deepcoder_hf.readers import TrajectoryParser
 from deepcoder_hf.rendering.clean import clean, normalize_across
-from deepcoder_hf.stages import align_tokens, detect_spans, parse_records, process_records, without_nulls
+from deepcoder_hf.rendering.plain import Piece
+from deepcoder_hf.spans.types import TYPE_IDS
+from deepcoder_hf.stages import _assemble, align_tokens, detect_spans, parse_records, process_records, without_nulls
 
 NFD = "e\u0301"
 LONG = [{"thought": f"I need file {n}", "action": "read", "observation": "path " * n} for n in range(14)]
@@ -113,6 +115,13 @@ def test_batches_of_any_size_give_the_same_rows(
     assert pa.concat_tables(parts).to_pylist() == whole.to_pylist()
 
 
+@pytest.mark.parametrize("first", range(0, len(RECORDS), 3))
+def test_a_slice_of_detected_texts_gives_its_own_rows(first: int, config: Config) -> None:
+    table = raw_table(RECORDS)
+    found = align_tokens(detect_spans(table, config=config).slice(first, 4), config=config)
+    assert found.to_pylist() == process_records(table.slice(first, 4), config=config).to_pylist()
+
+
 def test_stages_run_as_maps_over_a_dataset_and_give_the_same_rows(config: Config) -> None:
     table = raw_table(RECORDS)
     raw = Dataset.from_list(table.to_pylist(), features=RAW_FEATURES).with_format("arrow")
@@ -130,6 +139,13 @@ def test_kept_rows_hold_together(config: Config) -> None:
     kept = [row for row in rows if row["outcome"]["status"] == "kept"]
     assert len(kept) > 5
     assert [check_row(row) for row in kept] == [[]] * len(kept)
+
+
+def test_a_record_that_is_not_kept_is_a_row_without_tokens(config: Config) -> None:
+    rows = process_records(raw_table(RECORDS), config=config).to_pylist()
+    others = [row for row in rows if row["outcome"]["status"] != "kept"]
+    assert len(others) > 5
+    assert [(row["length"], row["input_ids"], row["spans"]) for row in others] == [(0, [], [])] * len(others)
 
 
 def test_equal_texts_have_equal_hashes_and_others_do_not(config: Config) -> None:
@@ -170,6 +186,17 @@ def test_lone_surrogates_become_replacement_characters_and_are_counted(config: C
     assert check_row(row) == []
 
 
+def test_surrogates_of_all_messages_are_counted(config: Config) -> None:
+    messages = [
+        {"role": "user", "content": "\ud800\ud801"},
+        {"role": "assistant", "content": "a\ud800", "reasoning": "b"},
+    ]
+    (row,) = rows_of({"messages": messages}, config)
+    assert row["outcome"]["n_replaced"] == 3
+    assert row["text"] == "User: \ufffd\ufffd\n\nThought: b\nAssistant: a\ufffd\n\n"
+    assert row["original_text"] is None
+
+
 @pytest.mark.parametrize("field", ["id", "group_id", "note", "licence", "k\ud800"])
 def test_a_lone_surrogate_in_another_field_stops_nothing(field: str, config: Config) -> None:
     rows = process_records(raw_table([RECORDS[0], {**RECORDS[0], field: "a\ud800b"}]), config=config).to_pylist()
@@ -204,7 +231,20 @@ def test_a_tokenizer_that_does_not_normalise_gets_the_text_unchanged(shared_data
     assert row["original_text"] is None
 
 
-def test_a_combining_mark_at_the_start_of_a_message_joins_the_header_before_it(config: Config) -> None:
+def test_a_combining_mark_that_joins_the_piece_before_it_moves_the_border_behind_it() -> None:
+    reasoning, action = TYPE_IDS["reasoning"], TYPE_IDS["action"]
+    plan = [Piece("<a>", reasoning), Piece("\u0338", action), Piece("\u0338e", None), Piece("\u0301x", action)]
+    found = iter([[(0, 2, reasoning, "", 1.0, "", "pattern", 0)]])
+    text, spans = _assemble(plan, found, nfc=True)
+    assert text == normalize("NFC", "<a>\u0338\u0338e\u0301x")
+    assert [(span[2], text[span[0] : span[1]]) for span in spans] == [
+        (reasoning, "<a\u226f"),
+        (reasoning, "\u0338é"),
+        (action, "x"),
+    ]
+
+
+def test_a_combining_mark_at_the_start_of_a_message_stays_with_its_message(config: Config) -> None:
     messages = [
         {"role": "user", "content": "\u0338x"},
         {"role": "assistant", "content": "\u0301a", "reasoning_content": "\u0301"},

@@ -177,7 +177,8 @@ def quiet() -> Iterator[None]:
 def register() -> None:
     """Let `load_dataset("trajectories", data_files=...)` find this builder (experimental).
 
-    It writes into a private table of `datasets`, whose layout was checked for versions 4 and 5.
+    It writes into a private table of `datasets`, whose layout was checked for versions 4 and 5. `load_dataset` takes
+    files and globs (`runs/*`), not a folder.
 
     Raises:
         ConfigError: This version of `datasets` is another one, or keeps the table elsewhere.

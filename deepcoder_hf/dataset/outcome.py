@@ -19,7 +19,7 @@ from deepcoder_hf.dataset.rows import RowFrame, sad_table, type_ratios
 from deepcoder_hf.errors import AlignmentError, RecordError
 from deepcoder_hf.filters import any_active, drop_reason
 from deepcoder_hf.filters.facts import RowFacts
-from deepcoder_hf.spans.columns import SpanColumns, from_tuples
+from deepcoder_hf.spans.columns import SpanColumns, from_tuples, only
 from deepcoder_hf.spans.types import TYPE_IDS
 from deepcoder_hf.tokens.tokenizer import TrajectoryTokenizer, cached_tokenizer
 from deepcoder_hf.tokens.typed import TypedTokens, type_tokens
@@ -177,7 +177,7 @@ def _write(
     detected: Detected, tokens: TypedTokens, verdicts: list[Verdict], tokenizer: TrajectoryTokenizer, config: Config
 ) -> pa.Table:
     n_records = len(verdicts)
-    frame, kinds = detected.frame, detected.spans
+    frame, spans = detected.frame, detected.spans
     plain = RowFrame(
         trajectory_ids=frame["trajectory_id"],
         group_ids=frame["group_id"],
@@ -186,25 +186,28 @@ def _write(
         original_texts=detected.originals,
         metadata=[_metadata(detected, n, tokenizer, {}) for n in range(n_records)],
     )
-    table = sad_table(plain, kinds, tokens)
+    keep = np.array([verdict.status == "kept" and not verdict.windows for verdict in verdicts], bool)
+    if not keep.all():  # what is not kept, or kept in windows, is a row without tokens here
+        spans, tokens = only(spans, keep), tokens.only(keep)
+    table = sad_table(plain, spans, tokens)
     outcome = _Outcome(detected, verdicts)
     cut = [(n, window) for n, verdict in enumerate(verdicts) for window in verdict.windows]
     if not cut:
-        return outcome.join(table, list(range(n_records)), [tokens], [_thinking(kinds)])
+        return outcome.join(table, list(range(n_records)), [tokens], [_thinking(spans)])
     used = [tokens]
-    thinking = [_thinking(kinds)]
+    thinking = [_thinking(spans)]
     of_record: dict[int, list[int]] = {}
     if cut:
-        spans = from_tuples([window.spans for _, window in cut])
-        extra = _type([window.text for _, window in cut], spans, tokenizer, config)
+        of_windows = from_tuples([window.spans for _, window in cut])
+        extra = _type([window.text for _, window in cut], of_windows, tokenizer, config)
         for position, (n, _) in enumerate(cut):
             if extra.n_trained[position]:
                 of_record.setdefault(n, []).append(position)
         for n in {n for n, _ in cut} - of_record.keys():
             verdicts[n].reject("dropped", "nothing_to_train", "what was kept of the text holds nothing to train")
-        table = pa.concat_tables([table, sad_table(_window_frame(detected, cut, of_record, tokenizer), spans, extra)])
+        table = pa.concat_tables([table, sad_table(_window_frame(detected, cut, of_record, tokenizer), of_windows, extra)])
         used.append(extra)
-        thinking.append(_thinking(spans))
+        thinking.append(_thinking(of_windows))
     order: list[int] = []
     for n, verdict in enumerate(verdicts):
         if verdict.status == "kept" and verdict.windows:

@@ -12,8 +12,6 @@ import pyarrow.compute as pc
 from deepcoder_hf.dataset.features import QUALITY_COLUMNS
 from deepcoder_hf.spans.types import TYPE_IDS, TYPES
 
-TRAINABLE = np.array([kind in ("reasoning", "action", "answer") for kind in TYPES], np.int8)
-"""Whether tokens of a type may be trained, by type id."""
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -48,11 +46,12 @@ class ReportBuilder:
         first = outcome.field("first")
         self.sums["thinking"] += pc.sum(pc.and_(outcome.field("has_thinking"), first)).as_py() or 0
         self.sums["valid"] += int(valid_rows(table).sum())
-        types = table.column("token_types").combine_chunks().flatten().to_numpy()
-        self.tokens += np.bincount(types, minlength=len(TYPES))
         quality = table.column("quality").combine_chunks()
+        lengths = table.column("length").to_numpy()
+        for kind, name in enumerate(TYPES):  # a float32 share times a length below 2**23 rounds to the exact count
+            self.tokens[kind] += np.rint(quality.field(name).to_numpy() * lengths.astype(np.float64)).astype(np.int64).sum()
         self.quality.append(np.stack([quality.field(name).to_numpy() for name in QUALITY_COLUMNS]))
-        self.lengths.append(table.column("length").to_numpy())
+        self.lengths.append(lengths)
 
     def build(self, facts: dict[str, Any]) -> dict[str, Any]:
         """The report as JSON can hold it.
@@ -134,8 +133,8 @@ def valid_rows(table: pa.Table) -> np.ndarray[Any, np.dtype[np.bool_]]:
     wrong = masked > 1
     wrong |= flat["attention_mask"] != 1
     wrong |= trained & (flat["labels"] != flat["input_ids"])
-    wrong |= TRAINABLE[types] < trained.view(np.int8)
-    wrong |= trained.view(np.int8) != np.where(types == TYPE_IDS["answer"], trained, masked)
+    wrong |= trained & ((types == TYPE_IDS["other"]) | (types == TYPE_IDS["observation"]))
+    wrong |= (masked == 1) != (trained & ((types != TYPE_IDS["answer"]) | (masked == 1)))
     if not wrong.any():
         return ok
     counts = np.concatenate([[0], np.cumsum(wrong)])

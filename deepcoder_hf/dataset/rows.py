@@ -52,6 +52,7 @@ def sad_table(frame: RowFrame, spans: SpanColumns, tokens: TypedTokens) -> pa.Ta
     def per_token(values: npt.NDArray[np.int8] | npt.NDArray[np.int32]) -> pa.ListArray:
         return pa.ListArray.from_arrays(offsets, pa.array(values))
 
+    masks = tokens.masks()
     windows = np.array(frame.windows, np.int32).reshape(-1, 3)
     ratios = type_ratios(tokens)
     quality = [ratios[:, kind].astype(np.float32) for kind in QUALITY_TYPES]
@@ -66,10 +67,10 @@ def sad_table(frame: RowFrame, spans: SpanColumns, tokens: TypedTokens) -> pa.Ta
         "length": pa.array(np.diff(tokens.rows).astype(np.int32)),
         "input_ids": per_token(tokens.input_ids),
         "attention_mask": per_token(np.ones(tokens.input_ids.size, np.int8)),
-        "token_types": per_token(tokens.masks.token_types),
-        "reasoning_mask": per_token(tokens.masks.reasoning_mask),
-        "action_mask": per_token(tokens.masks.action_mask),
-        "labels": per_token(tokens.masks.labels),
+        "token_types": per_token(masks.token_types),
+        "reasoning_mask": per_token(masks.reasoning_mask),
+        "action_mask": per_token(masks.action_mask),
+        "labels": per_token(masks.labels),
         "spans": span_array(spans, tokens),
         "text": pa.array(frame.texts, pa.string()),
         "original_text": pa.array(frame.original_texts, pa.string()),

@@ -16,6 +16,8 @@ from deepcoder_hf.tokens.tokenizer import TrajectoryTokenizer, with_added
 
 PER_TOKEN = ("input_ids", "attention_mask", "token_types", "reasoning_mask", "action_mask", "labels")
 MAX_ERRORS = 100
+MAX_RATIO_ERROR = 1e-5
+"""Largest difference of a ratio, which float32 holds to 6e-8."""
 BATCH_ROWS = 64
 Problem = dict[str, Any]
 
@@ -25,7 +27,7 @@ def validate_rows(dataset: Any, model_name: str | None = None) -> dict[str, Any]
 
     Proven for each row: columns and types are right; per-token columns have `length` entries; masks are 0 or 1,
     disjoint and inside attention_mask; labels are the ids exactly where a mask is 1 (or on answer tokens that are
-    trained apart); masks agree with token_types; spans partition the text, their token ranges are in order and in range
+    trained apart); masks agree with token_types; window, row_weight and the ratios of quality are right; spans partition the text, their token ranges are in order and in range
     and agree with token_types; the tokenizer of the row is known by its digest, and tokenising the text gives the ids.
 
     Args:
@@ -81,14 +83,14 @@ def _checked(dataset: Any, tokenizers: _Tokenizers) -> Iterator[tuple[int, dict[
 
 def check_row(row: Mapping[str, Any]) -> list[str]:
     """Everything that can be proven without the tokenizer; returns the problems, in words."""
-    absent = [name for name in (*PER_TOKEN, "text", "spans", "length", "metadata") if row[name] is None]
+    absent = [name for name in SAD_FEATURES if row[name] is None and name != "original_text"]
     if absent:
         return [f"{', '.join(absent)}: null"]
     columns = {name: np.array(row[name], np.int64) for name in PER_TOKEN}
     wrong = [
         f"{name}: {a.size} entries, length is {row['length']}" for name, a in columns.items() if a.size != row["length"]
     ]
-    return wrong or [*_check_masks(columns), *_check_spans(row, columns)]
+    return wrong or [*_check_masks(columns), *_check_spans(row, columns), *_check_facts(row, columns)]
 
 
 def _check_masks(columns: dict[str, Any]) -> Iterator[str]:
@@ -135,6 +137,20 @@ def _check_spans(row: Mapping[str, Any], columns: dict[str, Any]) -> Iterator[st
         yield f"token_types differ from the spans at token {int(np.flatnonzero(expected != columns['token_types'])[0])}"
 
 
+def _check_facts(row: Mapping[str, Any], columns: dict[str, Any]) -> Iterator[str]:
+    window, quality, weight = row["window"], row["quality"], row["row_weight"]
+    if not (0 <= window["index"] < window["n"] and window["start_step"] >= 0):
+        yield f"window: expected index in 0..n-1 and start_step from 0, got {window}"
+    for name, kind in TYPE_IDS.items():
+        share = float((columns["token_types"] == kind).sum()) / max(row["length"], 1)
+        if not abs(quality[name] - share) < MAX_RATIO_ERROR:
+            yield f"quality.{name}: expected {share:.6f}, the share of these tokens, got {quality[name]}"
+    if not 0.0 <= quality["mean_confidence"] <= 1.0:
+        yield f"quality.mean_confidence: expected 0..1, got {quality['mean_confidence']}"
+    if not 0.0 <= weight < float("inf"):
+        yield f"row_weight: expected a finite number from 0, got {weight}"
+
+
 class _Tokenizers:
     """Tokenises texts again, with the tokenizers that the rows name."""
 
@@ -145,6 +161,8 @@ class _Tokenizers:
     def check(self, row: Mapping[str, Any]) -> list[str]:
         """Problems of the row's tokenizer and ids."""
         facts = json.loads(row["metadata"])
+        if not isinstance(facts, dict):
+            return [f"metadata: expected a JSON object, got {type(facts).__name__}"]
         name, _, digest = str(facts.get("tokenizer", "")).rpartition("@")
         if not name:
             return ["metadata.tokenizer: expected name@digest"]

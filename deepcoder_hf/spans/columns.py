@@ -32,6 +32,26 @@ class SpanColumns:
     steps: npt.NDArray[np.int32]
 
 
+def only(spans: SpanColumns, keep: npt.NDArray[np.bool_]) -> SpanColumns:
+    """The same R texts, but those that are not kept have no spans; bool [R]."""
+    counts = np.diff(spans.rows)
+    of_span = np.repeat(keep, counts)
+    chosen = pa.array(of_span)
+    rows = np.zeros_like(spans.rows)
+    np.cumsum(counts * keep, out=rows[1:])
+    return SpanColumns(
+        rows=rows,
+        start_char=spans.start_char[of_span],
+        end_char=spans.end_char[of_span],
+        kinds=spans.kinds[of_span],
+        subtypes=spans.subtypes.filter(chosen),
+        confidence=spans.confidence[of_span],
+        patterns=spans.patterns.filter(chosen),
+        origins=spans.origins.filter(chosen),
+        steps=spans.steps[of_span],
+    )
+
+
 def from_tuples(rows: Sequence[Sequence[SpanTuple]]) -> SpanColumns:
     """Columns of the spans of R texts."""
     offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)

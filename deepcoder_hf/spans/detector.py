@@ -15,7 +15,7 @@ from deepcoder_hf.config import SpansConfig
 from deepcoder_hf.spans.library import Library, load_library
 from deepcoder_hf.spans.machine import Machine
 from deepcoder_hf.spans.resolve import SpanTuple, finish
-from deepcoder_hf.spans.scan import characters_before, find_hits, join
+from deepcoder_hf.spans.scan import character_starts, find_hits, join
 from deepcoder_hf.spans.types import TYPES, Span
 
 Role = str | None
@@ -73,7 +73,7 @@ class SpanDetector:
             end = start + len(data)
             stop = bisect_left(hits, (end,), at)
             segments = Machine(blob, hits[at:stop], start, end, role, self.library).run()
-            before = None if text.isascii() else characters_before(data)
-            rows.append(finish(segments, start, end, before, self.config.min_confidence))
+            characters = None if text.isascii() else character_starts(data)
+            rows.append(finish(segments, start, end, characters, self.config.min_confidence))
             at = stop
         return rows

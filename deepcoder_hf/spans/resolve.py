@@ -19,7 +19,7 @@ AGENT_TYPES = (TYPE_IDS["reasoning"], TYPE_IDS["action"], TYPE_IDS["answer"])
 
 
 def finish(
-    segments: Sequence[Segment], start: int, end: int, before: npt.NDArray[np.int32] | None, min_confidence: float
+    segments: Sequence[Segment], start: int, end: int, characters: npt.NDArray[np.int64] | None, min_confidence: float
 ) -> list[SpanTuple]:
     """Turn the segments of one text into spans.
 
@@ -27,7 +27,7 @@ def finish(
         segments: Segments in order, by byte in the blob; those of no length are left out.
         start: Byte where the text begins in the blob.
         end: Byte where it ends.
-        before: Characters before each byte of the text, or None where it is ASCII.
+        characters: Where each character of the text begins, in bytes, or None where it is ASCII.
         min_confidence: Spans below it become OTHER.
 
     Returns:
@@ -35,8 +35,8 @@ def finish(
     """
     edges = [segment[0] - start for segment in segments]
     edges.append(end - start)
-    if before is not None:
-        edges = before[edges].tolist()
+    if characters is not None:
+        edges = np.searchsorted(characters, edges).tolist()
     spans: list[SpanTuple] = []
     for index, (_, kind, subtype, confidence, pattern) in enumerate(segments):
         first, last = edges[index], edges[index + 1]

@@ -43,8 +43,6 @@ def find_hits(blob: bytes, library: Library) -> list[Hit]:
     return hits
 
 
-def characters_before(data: bytes) -> npt.NDArray[np.int32]:
-    """For each byte position in a text, how many characters begin before it, int32 [bytes + 1]."""
-    counts = np.zeros(len(data) + 1, np.int32)
-    np.cumsum((np.frombuffer(data, np.uint8) & 0xC0) != 0x80, out=counts[1:])
-    return counts
+def character_starts(data: bytes) -> npt.NDArray[np.int64]:
+    """Where each character of a UTF-8 text begins, in bytes, int64 [chars]."""
+    return np.flatnonzero((np.frombuffer(data, np.uint8) & 0xC0) != 0x80)

@@ -1,9 +1,9 @@
-"""Texts with spans -> typed tokens: encoding, alignment, masks and the counts of each row, for a whole batch."""
+"""Texts with spans -> typed tokens: encoding, alignment and the counts of each row, for a whole batch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +24,12 @@ class TypedTokens:
     """int32 [N]."""
     rows: Int64
     """Where each row's tokens begin, int64 [R + 1]."""
-    masks: TokenMasks
-    """Per-token columns, int8 / int32 [N]."""
+    span_rows: Int64
+    """Where each row's spans begin, int64 [R + 1]."""
+    kinds: Int8
+    """Type id of each span, int8 [S]."""
+    training: Int8
+    """How each span is trained (tokens/masks.py), int8 [S]."""
     start_token: Int64
     """First token of each span in its row, int64 [S]."""
     end_token: Int64
@@ -40,6 +44,34 @@ class TypedTokens:
     """Mean span confidence by tokens, float64 [R]; 0 for a row without tokens."""
     encoded: Encoded
     """The tokens without special tokens, with their places."""
+
+    def masks(self) -> TokenMasks:
+        """Per-token columns, flat, of length N."""
+        shift = np.repeat(self.rows[:-1], np.diff(self.span_rows))
+        return token_masks(
+            self.input_ids, self.start_token + shift, self.end_token + shift, self.kinds, self.training
+        )
+
+    def only(self, keep: npt.NDArray[np.bool_]) -> TypedTokens:
+        """The same R rows, but those that are not kept have no tokens and no spans."""
+        of_span = np.repeat(keep, np.diff(self.span_rows))
+        return replace(
+            self,
+            input_ids=self.input_ids[np.repeat(keep, np.diff(self.rows))],
+            rows=emptied(self.rows, keep),
+            span_rows=emptied(self.span_rows, keep),
+            kinds=self.kinds[of_span],
+            training=self.training[of_span],
+            start_token=self.start_token[of_span],
+            end_token=self.end_token[of_span],
+        )
+
+
+def emptied(rows: Int64, keep: npt.NDArray[np.bool_]) -> Int64:
+    """Row offsets in which the rows that are not kept have no length, int64 [R + 1]."""
+    offsets = np.zeros_like(rows)
+    np.cumsum(np.diff(rows) * keep, out=offsets[1:])
+    return offsets
 
 
 def type_tokens(
@@ -74,7 +106,6 @@ def type_tokens(
     start, end = aligned.start_token, aligned.end_token
     training = training_of(kinds, is_preamble, masks)
     marked_end = _with_eos(end, training, span_rows, rows, tokenizer)
-    columns = token_masks(input_ids, start + rows[row_of], marked_end + rows[row_of], kinds, training)
     width = marked_end - start
     by_type = np.bincount(row_of * len(TYPE_IDS) + kinds, width, n_texts * len(TYPE_IDS)).astype(np.int64)
     by_type = by_type.reshape(n_texts, len(TYPE_IDS))
@@ -84,7 +115,9 @@ def type_tokens(
     return TypedTokens(
         input_ids=input_ids,
         rows=rows,
-        masks=columns,
+        span_rows=span_rows,
+        kinds=kinds,
+        training=training,
         start_token=start,
         end_token=marked_end,
         n_by_type=by_type,

@@ -117,7 +117,7 @@ def test_register_lets_load_dataset_find_the_builder(folder: Path, tmp_path: Pat
     deepcoder_hf.register()
     deepcoder_hf.register()  # again is harmless
     try:
-        options = {"data_files": str(folder), "split": "train", "cache_dir": str(tmp_path / "cache")}
+        options = {"data_files": str(folder / "*"), "split": "train", "cache_dir": str(tmp_path / "cache")}
         rows = load_dataset("trajectories", **options)
         assert ids(rows) == EXPECTED
         assert rows.features == RAW_FEATURES

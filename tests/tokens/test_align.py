@@ -225,7 +225,7 @@ def test_special_tokens_around_a_text_belong_to_no_span(name: str, tokenizer_of:
     n_before, n_after = len(tokenizer.prefix_ids), len(tokenizer.suffix_ids)
     for row, parts in enumerate(batch):
         ids = found.input_ids[found.rows[row] : found.rows[row + 1]]
-        types = found.masks.token_types[found.rows[row] : found.rows[row + 1]]
+        types = found.masks().token_types[found.rows[row] : found.rows[row + 1]]
         assert ids.tolist() == tokenizer.backend.encode("".join(parts), add_special_tokens=True).ids
         assert types[:n_before].tolist() == [0] * n_before
         assert types[ids.size - n_after :].tolist() == [0] * n_after
@@ -251,12 +251,12 @@ def test_an_appended_eos_is_trained_where_the_last_span_is(name: str, last: str,
     ends = found.rows[1:] - 1
     assert found.input_ids[ends].tolist() == [eos] * 3
     trained = last in ("action", "reasoning")
-    assert found.masks.labels[ends].tolist() == [eos, -100, eos if trained else -100]
-    assert found.masks.token_types[ends].tolist() == [TYPE_IDS["action"], 0, TYPE_IDS[last] if trained else 0]
+    assert found.masks().labels[ends].tolist() == [eos, -100, eos if trained else -100]
+    assert found.masks().token_types[ends].tolist() == [TYPE_IDS["action"], 0, TYPE_IDS[last] if trained else 0]
     assert found.n_by_type.sum(axis=1).tolist() == np.diff(found.rows).tolist()
 
 
 def test_without_append_eos_the_token_that_ends_a_text_is_not_trained(tokenizer_of: MakeTokenizer) -> None:
     tokenizer = tokenizer_of("tiny_wordpiece")
     found = typed(tokenizer, [["read"]], ["action"])
-    assert found.masks.labels[-1] == -100
+    assert found.masks().labels[-1] == -100

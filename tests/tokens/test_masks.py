@@ -73,7 +73,7 @@ def test_masks_hold_together_for_any_spans_and_settings(
     name: str, rows: Sequence[Labelled], config: MasksConfig, tokenizer_of: MakeTokenizer
 ) -> None:
     found = typed(tokenizer_of(name), rows, config)
-    masks = found.masks
+    masks = found.masks()
     columns = (masks.token_types, masks.reasoning_mask, masks.action_mask, masks.labels)
     assert {column.size for column in columns} == {found.input_ids.size}
     assert [column.dtype for column in columns] == [np.int8, np.int8, np.int8, np.int32]
@@ -104,10 +104,10 @@ def test_every_token_is_what_its_span_is_and_trained_as_the_settings_say(
         expected[first + start : first + end] = [kind] * int(end - start)
     for token, kind in enumerate(expected):
         want = "none" if kind == "outside" else trained_as(kind, config)
-        assert found.masks.token_types[token] == (0 if kind == "outside" else TYPE_IDS[span_type(kind)])
-        assert found.masks.reasoning_mask[token] == (want == "reasoning")
-        assert found.masks.action_mask[token] == (want == "action")
-        assert (found.masks.labels[token] != -100) == (want != "none")
+        assert found.masks().token_types[token] == (0 if kind == "outside" else TYPE_IDS[span_type(kind)])
+        assert found.masks().reasoning_mask[token] == (want == "reasoning")
+        assert found.masks().action_mask[token] == (want == "action")
+        assert (found.masks().labels[token] != -100) == (want != "none")
 
 
 @pytest.mark.parametrize(("answer", "preamble"), list(product(ANSWERS, PREAMBLES)))
@@ -126,11 +126,11 @@ def test_settings_decide_how_answers_and_preambles_are_trained(
     found = typed(tokenizer_of("tiny_wordpiece", add_special_tokens=False), [[(f"{t} ", k) for t, k in parts]], config)
     assert found.input_ids.size == 6
     names = {(1, 0): "reasoning", (0, 1): "action", (0, 0): "none"}
-    masked = [names[pair] for pair in zip(found.masks.reasoning_mask, found.masks.action_mask, strict=True)]
+    masked = [names[pair] for pair in zip(found.masks().reasoning_mask, found.masks().action_mask, strict=True)]
     assert masked == ["none", "reasoning", preamble, "action", "none", answer if answer == "action" else "none"]
-    labelled = (found.masks.labels != -100).tolist()
+    labelled = (found.masks().labels != -100).tolist()
     assert labelled == [False, True, preamble != "none", True, False, answer != "none"]
-    assert found.masks.token_types.tolist() == [0, 1, 1, 2, 3, 4]
+    assert found.masks().token_types.tolist() == [0, 1, 1, 2, 3, 4]
     assert found.n_by_type.tolist() == [[1, 2, 1, 1, 1]]
 
 
