@@ -25,7 +25,7 @@ from deepcoder_hf.spans.library import WEAK, Library
 from deepcoder_hf.spans.lookahead import Lookahead
 from deepcoder_hf.spans.resolve import Segment
 from deepcoder_hf.spans.scan import Hit
-from deepcoder_hf.spans.segments import ACTION, ANSWER, OBSERVATION, OTHER, REASONING, Segments
+from deepcoder_hf.spans.segments import ACTION, ANSWER, LOOSE, OBSERVATION, OTHER, REASONING, Segments
 from deepcoder_hf.spans.types import TYPE_IDS
 
 UNCLOSED = 0.7
@@ -148,7 +148,7 @@ class Machine:
         elif self.role == "between":
             self.out.settle(OTHER, "header", pattern=self.ended_by)
         else:
-            self.out.settle(OTHER, self.role or "user")
+            self.out.settle(OTHER, self.role or "user", LOOSE if self.whole else 1.0)
 
     # --- blocks ------------------------------------------------------------------------------------------------------
 

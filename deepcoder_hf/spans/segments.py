@@ -10,7 +10,7 @@ OTHER, REASONING, ACTION, OBSERVATION, ANSWER = (
     TYPE_IDS[name] for name in ("other", "reasoning", "action", "observation", "answer")
 )
 LOOSE = 0.8
-"""Confidence of preamble and answers: no marker names them, only their place in the turn."""
+"""Confidence of what no marker names, only its place in the turn; 1.0 where the source says who wrote it."""
 UNMARKED_RESULT = 0.6
 """Confidence of results that no marker names."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
 REACT = "Thought: I look at number {n}.\nAction: look[{n}]\nObservation: it is {n}\nThought: Done.\nAction: finish[{n}]"
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -36,6 +37,22 @@ def run(tiny_model: Path) -> Run:
         )
 
     return run
+
+
+@pytest.fixture
+def call(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Call the command in this process and in `tmp_path`: quicker, where the process itself is not under test."""
+    from deepcoder_hf.cli.main import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def call(*args: object) -> Result:
+        words = [str(arg) for arg in args]
+        if "process" in words and "--model" not in words:
+            words += ["--model", str(tiny_model)]
+        return CliRunner().invoke(main, words)
+
+    return call
 
 
 @pytest.fixture

@@ -98,16 +98,17 @@ def test_every_token_is_what_its_span_is_and_trained_as_the_settings_say(
 ) -> None:
     found = typed(tokenizer_of("tiny_wordpiece"), rows, config)
     flat = [(row, kind) for row, parts in enumerate(rows) for _, kind in parts]
+    masks = found.masks()
     expected = ["outside"] * found.input_ids.size
     for (row, kind), start, end in zip(flat, found.start_token, found.end_token, strict=True):
         first = int(found.rows[row])
         expected[first + start : first + end] = [kind] * int(end - start)
     for token, kind in enumerate(expected):
         want = "none" if kind == "outside" else trained_as(kind, config)
-        assert found.masks().token_types[token] == (0 if kind == "outside" else TYPE_IDS[span_type(kind)])
-        assert found.masks().reasoning_mask[token] == (want == "reasoning")
-        assert found.masks().action_mask[token] == (want == "action")
-        assert (found.masks().labels[token] != -100) == (want != "none")
+        assert masks.token_types[token] == (0 if kind == "outside" else TYPE_IDS[span_type(kind)])
+        assert masks.reasoning_mask[token] == (want == "reasoning")
+        assert masks.action_mask[token] == (want == "action")
+        assert (masks.labels[token] != -100) == (want != "none")
 
 
 @pytest.mark.parametrize(("answer", "preamble"), list(product(ANSWERS, PREAMBLES)))
