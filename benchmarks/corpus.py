@@ -3,9 +3,9 @@
     python benchmarks/corpus.py --n 10000 --out corpus.jsonl [--steps FOLDER] [--recur]
 
 Steps (what the agent thinks, does and sees) come from every file below --steps that the readers take and the
-detector segments; each source (folder) gives as many. There are fewer real steps than a large corpus needs, so a step that is used again has words exchanged for
-other words of the pool and its digits drawn anew: no step and no text occurs twice. `--recur` leaves recurring steps as
-they are (for memory, where it does not matter).
+detector segments; each source (folder) gives as many. There are fewer real steps than a large corpus needs, so a step
+that is used again has words exchanged for other words of the pool and its digits drawn anew: no step and no text occurs
+twice. `--recur` leaves recurring steps as they are (for memory, where it does not matter).
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ class TokensConfig(Section):
     add_special_tokens: bool = True
     """Let the tokenizer add the special tokens that it adds to a plain text (BOS and the like)."""
     append_eos: bool = False
-    """Append the EOS token; it is trained where the last span is."""
+    """Put the EOS token after the end of a trajectory (not of a window); trained where the last span is."""
     max_length: int = Field(default=32768, ge=16)
     """Longest row, in tokens, special tokens included."""
     overflow: Literal["window", "drop", "truncate", "error"] = "window"

@@ -6,13 +6,9 @@ An interrupted run starts again after the last finished shard; a finished one is
 from __future__ import annotations
 
 import json
-import os
 import platform
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -20,138 +16,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 from datasets import Dataset, concatenate_datasets
-from datasets import config as hf_config
 
 from deepcoder_hf.config import Config
-from deepcoder_hf.dataset.builder import quiet
-from deepcoder_hf.dataset.features import SAD_FEATURES, SHARD_FEATURES
+from deepcoder_hf.dataset.features import SAD_FEATURES
 from deepcoder_hf.dataset.output import REJECTS, REPORT
 from deepcoder_hf.dataset.report import ReportBuilder
-from deepcoder_hf.errors import DeepcoderError
 from deepcoder_hf.filters.duplicates import REASON, Duplicates
-from deepcoder_hf.fingerprint import rows_fingerprint
-from deepcoder_hf.stages import process_records
+from deepcoder_hf.shards import Shard, fill_cache, plan_shards
 from deepcoder_hf.tokens.tokenizer import cached_tokenizer
 
-BATCH_BYTES = 1536 * 1024
-"""Bytes of raw trajectories in one call of the fused stage: large enough to amortise, small enough for memory."""
 PACKAGES = ("datasets", "transformers", "tokenizers", "pyarrow", "numpy")
 
 
-@dataclass(frozen=True, slots=True)
-class Shard:
-    """A range of raw rows and where its SAD rows are cached."""
-
-    start: int
-    stop: int
-    batch_size: int
-    cache_file: str
-    fingerprint: str
-
-
-def plan_shards(raw: Dataset, config: Config) -> list[Shard]:
-    """Cut raw rows into shards by records and bytes; the plan depends on the data and the settings alone."""
-    sizes = _row_bytes(raw)
-    fingerprint = rows_fingerprint(raw._fingerprint, config)
-    if raw.cache_files:
-        folder = Path(raw.cache_files[0]["filename"]).parent
-    else:
-        folder = Path(config.dataset.cache_dir or hf_config.HF_DATASETS_CACHE) / "deepcoder_hf"
-    folder = folder / f"sad-{fingerprint}"
-    shards = []
-    start, total = 0, len(raw)
-    ends = np.cumsum(sizes)
-    while start < total:
-        before = int(ends[start - 1]) if start else 0
-        stop = int(np.searchsorted(ends, before + config.dataset.shard_bytes, "right"))
-        stop = min(max(stop, start + 1), start + config.dataset.shard_records, total)
-        mean = max(1.0, (int(ends[stop - 1]) - before) / (stop - start))
-        batch_size = int(min(max(BATCH_BYTES // mean, 1), 1000))
-        name = f"{start:09d}-{stop:09d}"
-        shards.append(Shard(start, stop, batch_size, str(folder / f"{name}.arrow"), f"{fingerprint}-{name}"))
-        start = stop
-    return shards
-
-
-def _row_bytes(raw: Dataset) -> npt.NDArray[np.int64]:
-    """Bytes of each raw trajectory, int64 [rows]."""
-    column = raw.with_format("arrow").data.column("trajectory") if raw._indices is None else None
-    if column is None:
-        return np.full(len(raw), 8192, np.int64)
-    lengths = [pc.binary_length(chunk.cast(pa.string())).to_numpy(zero_copy_only=False) for chunk in column.chunks]
-    return np.concatenate(lengths).astype(np.int64) if lengths else np.zeros(0, np.int64)
-
-
-def run_shard(raw: Dataset, shard: Shard, config: Config) -> tuple[int, int]:
-    """Process one shard into its cache file, unless it is there.
-
-    Returns:
-        Records and tokens of the shard.
-    """
-    with quiet():
-        rows = (
-            raw.select(range(shard.start, shard.stop))
-            .with_format("arrow")
-            .map(
-                process_records,
-                batched=True,
-                batch_size=shard.batch_size,
-                remove_columns=raw.column_names,
-                features=SHARD_FEATURES,
-                fn_kwargs={"config": config},
-                cache_file_name=shard.cache_file,
-                new_fingerprint=shard.fingerprint,
-            )
-        )
-    return shard.stop - shard.start, pc.sum(rows.data.column("length")).as_py() or 0
-
-
 def run_shards(raw: Dataset, config: Config, num_proc: int | None, progress: Callable[[int, int], None] | None) -> Run:
-    """Process all shards, with one process or several.
-
-    Raises:
-        DeepcoderError: A worker was killed, for want of memory perhaps; finished shards are kept.
-    """
+    """Process all shards, with one process or several; see `fill_cache`."""
     shards = plan_shards(raw, config)
-    missing = [shard for shard in shards if not os.path.exists(shard.cache_file)]
-    n_cached = len(shards) - len(missing)
-    report = progress or (lambda records, tokens: None)
-    for shard in shards:
-        if shard not in missing:
-            report(*run_shard(raw, shard, config))
-    workers = min(num_proc or 1, len(missing))
-    if workers > 1:
-        _run_pool(raw, missing, config, workers, report)
-    else:
-        for shard in missing:
-            report(*run_shard(raw, shard, config))
-    return Run(raw, shards, config, n_cached)
-
-
-def _run_pool(
-    raw: Dataset, shards: list[Shard], config: Config, workers: int, report: Callable[[int, int], None]
-) -> None:
-    pool = ProcessPoolExecutor(workers, initializer=_start_worker)
-    try:
-        waiting: set[Future[tuple[int, int]]] = {pool.submit(run_shard, raw, shard, config) for shard in shards}
-        while waiting:
-            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in done:
-                report(*future.result())
-    except BrokenProcessPool:
-        raise DeepcoderError(
-            "a worker process was killed (out of memory?); finished shards are kept: run again, with fewer processes"
-        ) from None
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _start_worker() -> None:
-    """Each worker uses one thread: the processes are the parallelism."""
-    os.environ["FASTOKENS_BPE_THREADS"] = "1"
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    return Run(raw, shards, config, fill_cache(raw, shards, config, num_proc, progress))
 
 
 class Run:
@@ -258,8 +139,8 @@ class Run:
             reasons = [REASON if again else reason for reason, again in zip(reasons, repeated, strict=True)]
         keep = np.array([state == "kept" for state in status], bool)
         begins = np.flatnonzero(first)
-        formats = outcome.field("source_format").to_pylist()
-        report.add_records([status[n] for n in begins], [reasons[n] for n in begins], [formats[n] for n in begins])
+        columns = (status, reasons, outcome.field("source_format").to_pylist(), outcome.field("unread").to_pylist())
+        report.add_records(*([column[n] for n in begins] for column in columns))
         for n in begins[~keep[begins]].tolist():
             row = outcome[n].as_py()
             self._rejects.append(

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from deepcoder_hf.config import Config
 from deepcoder_hf.dataset.detected import FRAME, Detected
-from deepcoder_hf.dataset.outcome import finish_rows
+from deepcoder_hf.dataset.finish import finish_rows
 from deepcoder_hf.dataset.raw import raw_row, table_of
 from deepcoder_hf.errors import RecordError, SchemaError
 from deepcoder_hf.readers import TrajectoryParser

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -51,6 +52,7 @@ def command(
       deepcoder-hf process -i runs.jsonl.gz -o rows.parquet --set tokens.max_length=8192
     """
     from deepcoder_hf.cli.progress import progress_bar
+    from deepcoder_hf.dataset.output import REJECTS, format_of, side_file
     from deepcoder_hf.pipeline import TrajectoryProcessor
     from deepcoder_hf.settings import load_config
 
@@ -69,7 +71,8 @@ def command(
             on_read=bar.on_read,
         )
     show(report, output, as_json)
-    if (problem := _verdict(report, max_reject_ratio)) is not None:
+    rejects = side_file(Path(output), REJECTS, format_of(Path(output), form))
+    if (problem := _verdict(report, rejects, max_reject_ratio)) is not None:
         click.echo(f"error: {problem}", err=True)
         raise click.exceptions.Exit(1)
 
@@ -81,17 +84,17 @@ def show(report: dict[str, Any], output: str, as_json: bool) -> None:
 
         click.echo(safe_json(report, indent=2))
         return
+    from deepcoder_hf.view.safe import safe_text
     from deepcoder_hf.view.terminal import console, summary
 
-    out = console()
-    out.print(summary(report))
-    out.print(f"\nwritten to {output}")
+    console().print(summary(report))
+    click.echo(safe_text(f"\nwritten to {output}"))  # a console would break a long path
 
 
-def _verdict(report: dict[str, Any], max_reject_ratio: float | None) -> str | None:
+def _verdict(report: dict[str, Any], rejects: Path, max_reject_ratio: float | None) -> str | None:
     n_read, n_failed = report["n_read"], report["n_failed"]
     if not report["n_kept"]:
-        return f"none of {n_read} records was kept; see rejected.jsonl for each reason"
+        return f"none of {n_read} records was kept; see {rejects} for each reason"
     if max_reject_ratio is not None and n_failed > max_reject_ratio * n_read:
-        return f"{n_failed} of {n_read} records failed, more than --max-reject-ratio {max_reject_ratio}"
+        return f"{n_failed} of {n_read} records failed, more than --max-reject-ratio {max_reject_ratio}; see {rejects}"
     return None

@@ -22,13 +22,21 @@ class ReportBuilder:
         self.n_records: Counter[str] = Counter()
         self.reasons: dict[str, Counter[str]] = {"dropped": Counter(), "failed": Counter()}
         self.formats: Counter[str] = Counter()
+        self.unread: Counter[str] = Counter()
         self.sums: Counter[str] = Counter()
         self.tokens = np.zeros(len(TYPES), np.int64)
         self.quality: list[np.ndarray[Any, np.dtype[np.float32]]] = []
         self.lengths: list[np.ndarray[Any, np.dtype[np.int32]]] = []
 
-    def add_records(self, status: list[str], reasons: list[str | None], formats: list[str | None]) -> None:
-        """Count records, one entry each."""
+    def add_records(
+        self,
+        status: list[str],
+        reasons: list[str | None],
+        formats: list[str | None],
+        unread: list[list[str] | None],
+    ) -> None:
+        """Count records, one entry each; `unread` names the fields that their reader left out."""
+        self.unread.update(name for names in unread for name in names or ())
         self.n_records.update(status)
         self.formats.update(name or "unknown" for name in formats)
         for state, reason in zip(status, reasons, strict=True):
@@ -49,7 +57,9 @@ class ReportBuilder:
         quality = table.column("quality").combine_chunks()
         lengths = table.column("length").to_numpy()
         for kind, name in enumerate(TYPES):  # a float32 share times a length below 2**23 rounds to the exact count
-            self.tokens[kind] += np.rint(quality.field(name).to_numpy() * lengths.astype(np.float64)).astype(np.int64).sum()
+            self.tokens[kind] += (
+                np.rint(quality.field(name).to_numpy() * lengths.astype(np.float64)).astype(np.int64).sum()
+            )
         self.quality.append(np.stack([quality.field(name).to_numpy() for name in QUALITY_COLUMNS]))
         self.lengths.append(lengths)
 
@@ -75,6 +85,7 @@ class ReportBuilder:
             "filter_pass_rate": share(n["kept"], parsed),
             "reasons": {state: dict(counts.most_common()) for state, counts in self.reasons.items()},
             "source_formats": dict(self.formats.most_common()),
+            "unread_fields": dict(self.unread.most_common()),
             "tokens": {"total": n_tokens, "trained": self.sums["n_trained"], **by_type},
             "token_ratios": {kind: share(count, n_tokens) for kind, count in by_type.items()},
             "row_ratios": self._distributions(),

@@ -27,8 +27,9 @@ def validate_rows(dataset: Any, model_name: str | None = None) -> dict[str, Any]
 
     Proven for each row: columns and types are right; per-token columns have `length` entries; masks are 0 or 1,
     disjoint and inside attention_mask; labels are the ids exactly where a mask is 1 (or on answer tokens that are
-    trained apart); masks agree with token_types; window, row_weight and the ratios of quality are right; spans partition the text, their token ranges are in order and in range
-    and agree with token_types; the tokenizer of the row is known by its digest, and tokenising the text gives the ids.
+    trained apart); masks agree with token_types; window, row_weight and the ratios of quality are right; spans
+    partition the text, their token ranges are in order and in range and agree with token_types; the
+    tokenizer of the row is known by its digest, and tokenising the text gives the ids.
 
     Args:
         dataset: A `Dataset` with the columns of `SAD_FEATURES`.
@@ -156,7 +157,7 @@ class _Tokenizers:
 
     def __init__(self, model_name: str | None) -> None:
         self._model_name = model_name
-        self._loaded: dict[tuple[str, bool], TrajectoryTokenizer | str] = {}
+        self._loaded: dict[tuple[str, bool, bool], TrajectoryTokenizer | str] = {}
 
     def check(self, row: Mapping[str, Any]) -> list[str]:
         """Problems of the row's tokenizer and ids."""
@@ -166,21 +167,20 @@ class _Tokenizers:
         name, _, digest = str(facts.get("tokenizer", "")).rpartition("@")
         if not name:
             return ["metadata.tokenizer: expected name@digest"]
-        added = facts.get("special_tokens", {"before": 0, "after": 0})
-        tokenizer = self._load(self._model_name or name, bool(added["before"] or added["after"]))
+        added = {"before": 0, "after": 0} | facts.get("special_tokens", {})
+        tokenizer = self._load(self._model_name or name, bool(added["before"] or added["after"]), "eos" in added)
         if isinstance(tokenizer, str):
             return [tokenizer]
         if tokenizer.digest != digest:
             return [f"tokenizer {tokenizer.name} has the digest {tokenizer.digest}, the row was made with {digest}"]
+        if [len(tokenizer.prefix_ids), len(tokenizer.suffix_ids)] != [added["before"], added["after"]]:
+            return [f"metadata.special_tokens: {tokenizer.name} puts {tokenizer.n_special} around a text, got {added}"]
+        eos = tokenizer.eos_id if added.get("eos") else None
         encoded = tokenizer.reference.encode([row["text"]])
-        prefix, suffix = tokenizer.prefix_ids[: added["before"]], tokenizer.suffix_ids
-        if added["after"] > len(suffix):
-            eos = tokenizer.backend.token_to_id(tokenizer.eos_token) if tokenizer.eos_token else None
-            suffix = [*suffix, -1 if eos is None else eos]
-        ids, _ = with_added(encoded, prefix, suffix[: added["after"]])
+        ids, _ = with_added(encoded, tokenizer.prefix_ids, tokenizer.suffix_ids, eos)
         if ids.tolist() != list(row["input_ids"]):
             return ["input_ids differ from the tokens of the text"]
-        return self._check_offsets(row, encoded, len(prefix))
+        return self._check_offsets(row, encoded, len(tokenizer.prefix_ids))
 
     @staticmethod
     def _check_offsets(row: Mapping[str, Any], encoded: Any, n_prefix: int) -> list[str]:
@@ -198,10 +198,12 @@ class _Tokenizers:
                 return [f"span {number}: its tokens lie outside of its characters"]
         return []
 
-    def _load(self, name: str, special: bool) -> TrajectoryTokenizer | str:
-        key = name, special
+    def _load(self, name: str, special: bool, append_eos: bool) -> TrajectoryTokenizer | str:
+        key = name, special, append_eos
         if key not in self._loaded:
-            config = TokensConfig(model_name=name, engine="reference", add_special_tokens=special)
+            config = TokensConfig(
+                model_name=name, engine="reference", add_special_tokens=special, append_eos=append_eos
+            )
             try:
                 self._loaded[key] = TrajectoryTokenizer(config)
             except TokenizerError as error:

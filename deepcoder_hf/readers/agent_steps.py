@@ -1,7 +1,8 @@
 """Agent steps: `{"steps": [{"thought", "action", "action_input", "observation"}, ...]}` and its usual variants.
 
 Variants: the list under `trajectory` or `agent_steps`; `step_number`; a task under one of the usual names;
-`final_answer` of the record or of a step; `action` as a name, as a call with its input, or as `{"name": ..., "arguments": ...}`.
+`final_answer` of the record or of a step; `action` as a name, as a call with its input, or as
+`{"name": ..., "arguments": ...}`.
 """
 
 from __future__ import annotations
@@ -26,11 +27,13 @@ MARKS = frozenset({*THOUGHTS, *ACTIONS, "observation", "final_answer"})
 
 def matches(record: Record) -> bool:
     """A list of steps in which some step has a thought, an action or an observation, and none has a role or source."""
-    steps = _steps(record)
-    if not steps or not all(isinstance(step, Mapping) for step in steps):
+    name = _list_field(record)
+    steps = record[name] if name else None
+    if steps is None or not all(isinstance(step, Mapping) for step in steps):
         return False
-    return any(not MARKS.isdisjoint(step) for step in steps) and not any(
-        "role" in step or "from" in step or "source" in step for step in steps
+    return not steps or (
+        any(not MARKS.isdisjoint(step) for step in steps)
+        and not any("role" in step or "from" in step or "source" in step for step in steps)
     )
 
 
@@ -38,34 +41,41 @@ def read(record: Record) -> Trajectory:
     """Read one record.
 
     Raises:
-        RecordError: A step holds something that is neither text nor JSON arguments (`bad_step`).
+        RecordError: There are no steps (`empty_record`), or one holds nothing that is known (`bad_step`).
     """
+    name = _list_field(record)
+    assert name is not None
+    if not record[name]:
+        raise RecordError(
+            f"the list {name!r} is empty; expected steps with thought, action or observation", "empty_record"
+        )
+    used = [name]
     steps: list[Step] = []
-    if (system := fields.first_text(record, fields.SYSTEM_FIELDS)) is not None:
+    if (system := fields.first_text(record, fields.SYSTEM_FIELDS, used)) is not None:
         steps.append(Step("system", system))
-    if (task := fields.first_text(record, fields.TASK_FIELDS)) is not None:
+    if (task := fields.first_text(record, fields.TASK_FIELDS, used)) is not None:
         steps.append(Step("user", task))
-    for number, raw in enumerate(_steps(record) or (), start=1):
+    for number, raw in enumerate(record[name], start=1):
         steps.append(_step(raw, number))
-    if (answer := _answer(record, ANSWERS)) is not None:
+    if (answer := _answer(record, ANSWERS, used)) is not None:
         steps.append(Step("agent", answer, answer=True))
     return Trajectory(
         steps=tuple(steps),
         source_format="agent_steps",
         trajectory_id=fields.identifier(record, fields.ID_FIELDS),
         group_id=fields.identifier(record, fields.GROUP_FIELDS),
-        metadata=fields.metadata_of(record, (*fields.TASK_FIELDS, *fields.SYSTEM_FIELDS, *ANSWERS)),
+        metadata=fields.metadata_of(record, used),
     )
 
 
-def _steps(record: Record) -> list[Any] | None:
-    return next((record[name] for name in LISTS if isinstance(record.get(name), list)), None)
+def _list_field(record: Record) -> str | None:
+    return next((name for name in LISTS if isinstance(record.get(name), list)), None)
 
 
 def _step(raw: Mapping[str, Any], number: int) -> Step:
     thought = _text(raw, THOUGHTS, number)
     observation = _text(raw, OBSERVATIONS, number)
-    answer = _answer(raw, ("final_answer",))
+    answer = _answer(raw, ("final_answer",), [])
     call = _call(raw)
     if thought is None and observation is None and answer is None and call is None:
         raise RecordError(
@@ -94,14 +104,14 @@ def _text(raw: Mapping[str, Any], names: tuple[str, ...], number: int) -> str | 
     return None
 
 
-def _answer(raw: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
-    """The first of some fields that holds text or a number."""
+def _answer(raw: Mapping[str, Any], names: tuple[str, ...], used: list[str]) -> str | None:
+    """The first of some fields that holds an answer: text, or what becomes JSON; its name is added to `used`."""
     for name in names:
         value = raw.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return fields.verbatim(value)
-        if isinstance(value, str) and value.strip():
-            return value
+        if value is None or isinstance(value, bool) or value in ([], {}, "") or not str(value).strip():
+            continue
+        used.append(name)
+        return fields.verbatim(value)
     return None
 
 

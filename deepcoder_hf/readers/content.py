@@ -26,8 +26,9 @@ def read(record: Record) -> Trajectory:
     if not content or (isinstance(content, str) and not content.strip()):
         raise RecordError("the field 'content' is empty; expected text or a list of parts", "empty_record")
     steps: list[Step] = []
-    task = fields.first_text(record, fields.TASK_FIELDS)
-    if (system := fields.first_text(record, fields.SYSTEM_FIELDS)) is not None:
+    used = ["content"]
+    task = fields.first_text(record, fields.TASK_FIELDS, used)
+    if (system := fields.first_text(record, fields.SYSTEM_FIELDS, used)) is not None:
         steps.append(Step("system", system))
     if task is not None and not (isinstance(content, str) and task in content):
         steps.append(Step("user", task))
@@ -41,7 +42,7 @@ def read(record: Record) -> Trajectory:
         source_format="content",
         trajectory_id=fields.identifier(record, fields.ID_FIELDS),
         group_id=fields.identifier(record, fields.GROUP_FIELDS),
-        metadata=fields.metadata_of(record, ("content", *fields.TASK_FIELDS, *fields.SYSTEM_FIELDS)),
+        metadata=fields.metadata_of(record, used),
     )
 
 

@@ -20,11 +20,12 @@ MAX_EXTRA = 200
 """Longest string field, in characters, that is carried along in the metadata."""
 
 
-def first_text(record: Record, names: Iterable[str]) -> str | None:
-    """The first of some fields that holds a text with something in it."""
+def first_text(record: Record, names: Iterable[str], used: list[str]) -> str | None:
+    """The first of some fields that holds a text with something in it; its name is added to `used`."""
     for name in names:
         value = record.get(name)
         if isinstance(value, str) and value.strip():
+            used.append(name)
             return value
     return None
 
@@ -41,26 +42,32 @@ def identifier(record: Record, names: Iterable[str]) -> str | None:
 def metadata_of(record: Record, used: Iterable[str]) -> dict[str, Any]:
     """Facts to carry along: the known ones by name, other small scalars under `extra`.
 
+    Fields that hold something and are neither used nor small scalars are named under `unread_fields`, so that nothing
+    is left out in silence.
+
     Args:
         record: The raw record.
         used: Fields that the reader has put into the trajectory.
     """
-    taken = {*used, *ID_FIELDS, "steps", "messages"}
+    taken = {*used, *ID_FIELDS}
     facts: dict[str, Any] = {}
     extra: dict[str, Any] = {}
+    unread: list[str] = []
     for name, value in record.items():
-        if name in taken or not isinstance(value, str | int | float | bool):
-            continue
-        if isinstance(value, str) and len(value) > MAX_EXTRA:
+        if name in taken or value is None or value in ("", [], {}):
             continue
         if isinstance(value, float) and not isfinite(value):  # NaN is how tables write a missing value
             continue
-        if name in KNOWN_METADATA:
+        if not isinstance(value, str | int | float | bool) or (isinstance(value, str) and len(value) > MAX_EXTRA):
+            unread.append(name)
+        elif name in KNOWN_METADATA:
             facts["licence" if name == "license" else name] = value
         else:
             extra[name] = value
     if extra:
         facts["extra"] = extra
+    if unread:
+        facts["unread_fields"] = sorted(unread)
     return facts
 
 

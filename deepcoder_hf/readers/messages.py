@@ -35,9 +35,10 @@ REASONING = ("reasoning_content", "reasoning", "thinking")
 
 def matches(record: Record) -> bool:
     """A list of objects in which one has a role or a from, or an empty list under one of the usual names."""
-    messages = _messages(record)
-    if messages is None:
+    name = _list_field(record)
+    if name is None:
         return False
+    messages = record[name]
     return not messages or any(isinstance(m, Mapping) and ("role" in m or "from" in m) for m in messages)
 
 
@@ -49,11 +50,13 @@ def read(record: Record) -> Trajectory:
             (`missing_role`), of unknown role (`unknown_role`), without content (`missing_content`), or with a part
             that has no text (`unsupported_modality`).
     """
-    messages = _messages(record)
+    name = _list_field(record)
+    assert name is not None
+    messages, used = record[name], [name]
     if not messages:
         raise RecordError("the list of messages is empty; expected at least one assistant turn", "empty_messages")
     steps: list[Step] = []
-    if (system := fields.first_text(record, fields.SYSTEM_FIELDS)) is not None:
+    if (system := fields.first_text(record, fields.SYSTEM_FIELDS, used)) is not None:
         steps.append(Step("system", system))
     for number, message in enumerate(messages):
         _add(steps, message, f"message {number}")
@@ -65,12 +68,12 @@ def read(record: Record) -> Trajectory:
         source_format="messages",
         trajectory_id=fields.identifier(record, fields.ID_FIELDS),
         group_id=fields.identifier(record, fields.GROUP_FIELDS),
-        metadata=fields.metadata_of(record, fields.SYSTEM_FIELDS),
+        metadata=fields.metadata_of(record, used),
     )
 
 
-def _messages(record: Record) -> list[Any] | None:
-    return next((record[name] for name in LISTS if isinstance(record.get(name), list)), None)
+def _list_field(record: Record) -> str | None:
+    return next((name for name in LISTS if isinstance(record.get(name), list)), None)
 
 
 def _add(steps: list[Step], message: Any, where: str) -> None:
@@ -97,7 +100,8 @@ def _add(steps: list[Step], message: Any, where: str) -> None:
 
 
 def _agent(message: Mapping[str, Any], content: Any, where: str) -> list[Step]:
-    reasoning = next((message[key] for key in REASONING if isinstance(message.get(key), str) and message[key]), None)
+    given = next((message[key] for key in REASONING if message.get(key)), None)
+    reasoning = None if given is None else _text(given, f"{where}: reasoning", empty_allowed=False)
     raw_calls = message.get("tool_calls") or ([message["function_call"]] if message.get("function_call") else [])
     if not isinstance(raw_calls, list) or not all(isinstance(call, Mapping) for call in raw_calls):
         raise RecordError(f"{where}: expected tool_calls to be a list of objects", "bad_tool_calls")

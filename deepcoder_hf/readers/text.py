@@ -8,8 +8,6 @@ from deepcoder_hf.readers.fields import Record
 from deepcoder_hf.trajectory import Step, Trajectory
 
 TEXTS = ("text", "trajectory", "response", "output", "raw_text", "completion")
-ALONE = ("text", "trajectory", "raw_text")
-"""Fields that hold everything, the task included; beside the others a task stands in a field of its own."""
 
 
 def matches(record: Record) -> bool:
@@ -29,17 +27,13 @@ def read(record: Record) -> Trajectory:
         raise RecordError(f"the field {name!r} is empty; expected the text of a trajectory", "empty_record")
     steps: list[Step] = []
     used = [name]
-    task = fields.first_text(record, fields.TASK_FIELDS)
+    if (system := fields.first_text(record, fields.SYSTEM_FIELDS, used)) is not None and system not in text:
+        steps.append(Step("system", system))
+    task = fields.first_text(record, fields.TASK_FIELDS, used)
     if task is not None and task not in text:
-        extra = record.get("input")
-        if "instruction" in record and isinstance(extra, str) and extra.strip():  # Alpaca
-            task = f"{task}\n\n{extra}"
-        if (system := fields.first_text(record, fields.SYSTEM_FIELDS)) is not None:
-            steps.append(Step("system", system))
-        steps += [Step("user", task), Step("agent", text)]
-        used += [*fields.TASK_FIELDS, *fields.SYSTEM_FIELDS, "input"]
-    else:
-        steps.append(Step("text", text))
+        extra = fields.first_text(record, ("input",), used) if "instruction" in used else None  # Alpaca
+        steps.append(Step("user", task if extra is None else f"{task}\n\n{extra}"))
+    steps.append(Step("agent" if steps else "text", text))
     return Trajectory(
         steps=tuple(steps),
         source_format="text",

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from deepcoder_hf.spans.resolve import SpanTuple
-from deepcoder_hf.spans.types import TYPES
+from deepcoder_hf.spans.types import TYPE_IDS, TYPES
 
 TYPE_NAMES = pa.array([str(kind) for kind in TYPES])
 
@@ -73,3 +74,17 @@ def from_tuples(rows: Sequence[Sequence[SpanTuple]]) -> SpanColumns:
 def type_names(kinds: npt.NDArray[np.int8]) -> pa.StringArray:
     """Names of type ids, as the column `span_type` holds them."""
     return TYPE_NAMES.take(pa.array(kinds))
+
+
+def is_preamble(spans: SpanColumns) -> npt.NDArray[np.bool_]:
+    """Which spans are visible text before a call, bool [S]."""
+    answers: npt.NDArray[np.bool_] = pc.equal(spans.subtypes, "preamble").to_numpy(zero_copy_only=False).astype(bool)
+    return answers
+
+
+def marked_reasoning(spans: SpanColumns) -> npt.NDArray[np.bool_]:
+    """Whether a text has reasoning that is marked as such, not mere preamble, bool [R]."""
+    n_rows = spans.rows.size - 1
+    row_of = np.repeat(np.arange(n_rows), np.diff(spans.rows))
+    marked = (spans.kinds == TYPE_IDS["reasoning"]) & ~is_preamble(spans)
+    return np.bincount(row_of[marked], minlength=n_rows) > 0

@@ -1,8 +1,9 @@
 """Text -> ids and where each token begins: a reference engine for every fast tokenizer, and an exact quick one.
 
 The quick engine (`fastokens`, extra `fast`) gives ids only. A byte-level BPE token has a fixed byte length, so a
-running sum of lengths gives every token's place without offset objects. That holds where the normaliser leaves the text alone,
-so texts are NFC before they come here, and a row whose byte sum is not its size goes to the reference engine.
+running sum of lengths gives every token's place without offset objects. That holds where the normaliser leaves the
+text alone, so texts are NFC before they come here, and a row whose byte sum is not its size goes to the reference
+engine.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from deepcoder_hf.config import MasksConfig, TokensConfig
@@ -53,6 +54,7 @@ class TrajectoryTokenizer:
         self.digest = _digest(spec)
         self.nfc = _normalizes_nfc(spec.get("normalizer"))
         self.prefix_ids, self.suffix_ids = self._added_ids()
+        self.eos_id = self._appended_eos()
         self.reference = ReferenceEngine(self.backend)
         self._checked = False
         self.engine: Engine = self._choose_engine(spec, spec_json)
@@ -70,8 +72,8 @@ class TrajectoryTokenizer:
 
     @property
     def n_special(self) -> int:
-        """How many special tokens are put around a text."""
-        return len(self.prefix_ids) + len(self.suffix_ids)
+        """How many special tokens are put around a text, at most."""
+        return len(self.prefix_ids) + len(self.suffix_ids) + (self.eos_id is not None)
 
     def encode(self, texts: Sequence[str]) -> Encoded:
         """Encode clean texts (no lone surrogates, normalised where the tokenizer would), without special tokens."""
@@ -103,13 +105,18 @@ class TrajectoryTokenizer:
             inner = [i for i, special in enumerate(encoding.special_tokens_mask) if not special]
             if inner:
                 prefix, suffix = encoding.ids[: inner[0]], encoding.ids[inner[-1] + 1 :]
-        if self.config.append_eos:
-            eos = self.backend.token_to_id(self.eos_token) if self.eos_token else None
-            if eos is None:
-                raise TokenizerError(f"{self.name}: tokens.append_eos is set, but the tokenizer names no EOS token")
-            if suffix[-1:] != [eos]:
-                suffix = [*suffix, eos]
         return prefix, suffix
+
+    def _appended_eos(self) -> int | None:
+        """Id of the EOS token that is put after the end of a trajectory, instead of one that the tokenizer puts."""
+        if not self.config.append_eos:
+            return None
+        eos = self.backend.token_to_id(self.eos_token) if self.eos_token else None
+        if eos is None:
+            raise TokenizerError(f"{self.name}: tokens.append_eos is set, but the tokenizer names no EOS token")
+        if self.suffix_ids[-1:] == [eos]:
+            self.suffix_ids = self.suffix_ids[:-1]
+        return int(eos)
 
     def _choose_engine(self, spec: dict[str, Any], spec_json: str) -> Engine:
         wanted = self.config.engine
@@ -151,7 +158,10 @@ def _normalizes_nfc(normalizer: dict[str, Any] | None) -> bool:
 def _digest(spec: dict[str, Any]) -> str:
     """Digest of what decides a text's ids, 16 hex digits: vocabulary, merges, normaliser, splitting, added tokens."""
     model = {key: value for key, value in spec["model"].items() if value not in (None, False, "", 0.0)}
-    added = sorted((t["id"], t["content"], t["normalized"], t["lstrip"], t["rstrip"]) for t in spec["added_tokens"])
+    added = sorted(
+        (t["id"], t["content"], t["normalized"], t["lstrip"], t["rstrip"], t["single_word"])
+        for t in spec["added_tokens"]
+    )
     facts = [model, spec.get("normalizer"), _without_offsets(spec.get("pre_tokenizer")), added]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -223,21 +233,39 @@ def _from_transformers(name: str, path: Path) -> tuple[Tokenizer, str | None]:
     return tokenizer.backend_tokenizer, tokenizer.eos_token
 
 
-def with_added(encoded: Encoded, prefix: Sequence[int], suffix: Sequence[int]) -> tuple[Any, Any]:
+def with_added(
+    encoded: Encoded,
+    prefix: Sequence[int],
+    suffix: Sequence[int],
+    eos_id: int | None = None,
+    ends: npt.NDArray[np.bool_] | None = None,
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
     """Put special tokens around each text.
 
+    Args:
+        encoded: Tokens of R texts.
+        prefix: Ids before each text.
+        suffix: Ids after each text.
+        eos_id: Id after the suffix, or None.
+        ends: Which texts end their trajectory and get the EOS, bool [R]; None for all.
+
     Returns:
-        ids int32 [N + R * (prefix + suffix)] and rows int64 [R + 1].
+        ids, int32, and where each row's begin, int64 [R + 1].
     """
-    n_texts, added = encoded.rows.size - 1, len(prefix) + len(suffix)
-    if not added:
+    n_texts = encoded.rows.size - 1
+    n_eos = np.zeros(n_texts, np.int64)
+    if eos_id is not None:
+        n_eos[:] = 1 if ends is None else ends
+    if not (len(prefix) + len(suffix) + n_eos.sum()):
         return encoded.ids, encoded.rows
-    rows = encoded.rows + added * np.arange(n_texts + 1)
+    rows = encoded.rows + np.concatenate([[0], np.cumsum(len(prefix) + len(suffix) + n_eos)])
     ids = np.empty(int(rows[-1]), np.int32)
     inner = np.ones(ids.size, bool)
     for offset, token in enumerate(prefix):
         ids[rows[:-1] + offset], inner[rows[:-1] + offset] = token, False
     for offset, token in enumerate(reversed(suffix), start=1):
-        ids[rows[1:] - offset], inner[rows[1:] - offset] = token, False
+        ids[rows[1:] - n_eos - offset], inner[rows[1:] - n_eos - offset] = token, False
+    last = rows[1:][n_eos == 1] - 1
+    ids[last], inner[last] = -1 if eos_id is None else eos_id, False
     ids[inner] = encoded.ids
     return ids, rows

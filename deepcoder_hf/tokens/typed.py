@@ -48,9 +48,7 @@ class TypedTokens:
     def masks(self) -> TokenMasks:
         """Per-token columns, flat, of length N."""
         shift = np.repeat(self.rows[:-1], np.diff(self.span_rows))
-        return token_masks(
-            self.input_ids, self.start_token + shift, self.end_token + shift, self.kinds, self.training
-        )
+        return token_masks(self.input_ids, self.start_token + shift, self.end_token + shift, self.kinds, self.training)
 
     def only(self, keep: npt.NDArray[np.bool_]) -> TypedTokens:
         """The same R rows, but those that are not kept have no tokens and no spans."""
@@ -84,6 +82,7 @@ def type_tokens(
     confidence: npt.NDArray[np.float32],
     tokenizer: TrajectoryTokenizer,
     masks: MasksConfig,
+    ends: npt.NDArray[np.bool_] | None = None,
 ) -> TypedTokens:
     """Tokenise texts and mark what each token is and how it is trained.
 
@@ -97,15 +96,18 @@ def type_tokens(
         confidence: float32 [S].
         tokenizer: The tokenizer.
         masks: What is trained.
+        ends: Which texts end their trajectory, bool [R]: only they get an appended EOS. None for all.
     """
     encoded = tokenizer.encode(texts)
     n_prefix, n_texts = len(tokenizer.prefix_ids), len(texts)
     aligned = align_spans(texts, encoded, span_rows, start_char, end_char, masks.straddle, n_prefix)
-    input_ids, rows = with_added(encoded, tokenizer.prefix_ids, tokenizer.suffix_ids)
+    eos_id = tokenizer.eos_id
+    input_ids, rows = with_added(encoded, tokenizer.prefix_ids, tokenizer.suffix_ids, eos_id, ends)
     row_of = np.repeat(np.arange(n_texts), np.diff(span_rows))
     start, end = aligned.start_token, aligned.end_token
     training = training_of(kinds, is_preamble, masks)
-    marked_end = _with_eos(end, training, span_rows, rows, tokenizer)
+    has_eos = np.full(n_texts, eos_id is not None) if ends is None or eos_id is None else ends
+    marked_end = _with_eos(end, training, span_rows, rows, has_eos)
     width = marked_end - start
     by_type = np.bincount(row_of * len(TYPE_IDS) + kinds, width, n_texts * len(TYPE_IDS)).astype(np.int64)
     by_type = by_type.reshape(n_texts, len(TYPE_IDS))
@@ -128,14 +130,13 @@ def type_tokens(
     )
 
 
-def _with_eos(end: Int64, training: Int8, span_rows: Int64, rows: Int64, tokenizer: TrajectoryTokenizer) -> Int64:
-    """An EOS that we append belongs to the last span where that one is trained; other added tokens to none."""
-    if not tokenizer.config.append_eos:
-        return end
+def _with_eos(end: Int64, training: Int8, span_rows: Int64, rows: Int64, has_eos: npt.NDArray[np.bool_]) -> Int64:
+    """An appended EOS, and what the tokenizer puts before it, belong to the last span where that one is trained."""
     last = span_rows[1:] - 1
-    last = last[np.diff(span_rows) > 0]
-    trained = last[training[last] > 0]
-    row_of = np.searchsorted(span_rows, trained, "right") - 1
+    chosen = np.flatnonzero(has_eos & (np.diff(span_rows) > 0))
+    chosen = chosen[training[last[chosen]] > 0]
+    if not chosen.size:
+        return end
     end = end.copy()
-    end[trained] = np.diff(rows)[row_of]
+    end[last[chosen]] = np.diff(rows)[chosen]
     return end

@@ -33,7 +33,12 @@ class Window:
 
 
 def plan_windows(
-    text: str, spans: Sequence[SpanTuple], start_token: Int64, token_chars: Int64, budget: int
+    text: str,
+    spans: Sequence[SpanTuple],
+    start_token: Int64,
+    token_chars: Int64,
+    budget: int,
+    head_limit: int | None = None,
 ) -> list[Window]:
     """Cut a trajectory into windows.
 
@@ -43,16 +48,17 @@ def plan_windows(
         start_token: First token of each span, special tokens not counted, int64 [S].
         token_chars: First character of each token, int64 [T], ascending.
         budget: Tokens that a window may have, special tokens not counted.
+        head_limit: Tokens that the head may have; None for half of the budget.
 
     Returns:
         Windows in order; their bodies partition the text after the head.
 
     Raises:
-        RecordError: The head takes more than half of the budget (`head_too_long`).
+        RecordError: The head is longer (`head_too_long`).
     """
     head = next((n for n, span in enumerate(spans) if span[7] > 0), len(spans))
     head_tokens = int(start_token[head]) if head < len(spans) else token_chars.size
-    if head_tokens > budget // 2:
+    if head_tokens > (budget // 2 if head_limit is None else min(head_limit, budget - 1)):
         raise RecordError(
             f"system prompt and task have {head_tokens} tokens, more than half of tokens.max_length; raise it, or use "
             "overflow: truncate",

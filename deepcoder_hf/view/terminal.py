@@ -41,6 +41,9 @@ def summary(report: Mapping[str, Any]) -> Group:
     facts.add_row("tokens", f"{tokens:,}, {trained / max(tokens, 1):.1%} trained")
     facts.add_row("thinking", f"{report['structured_thinking_rate']:.1%} of the kept records hold marked reasoning")
     facts.add_row("tokenizer", safe_text(f"{report['tokenizer']}, engine {report['engine']}"))
+    if report["unread_fields"]:
+        names = ", ".join(f"{name} ({n:,})" for name, n in list(report["unread_fields"].items())[:8])
+        facts.add_row("not read", safe_text(f"fields left out, by records: {names}"))
     if "speed" in report:
         speed, shards = report["speed"], report["shards"]
         facts.add_row(

@@ -112,7 +112,7 @@ def test_a_run_that_keeps_nothing_exits_with_1_and_names_the_rejects(call: Any, 
 def test_too_many_rejects_exit_with_1(ratio: str, code: int, call: Any, runs: Path) -> None:
     result = call("process", "-i", runs, "-o", "sad", "--max-reject-ratio", ratio)
     assert result.exit_code == code
-    problem = f"error: 1 of 4 records failed, more than --max-reject-ratio {float(ratio)}\n"
+    problem = f"error: 1 of 4 records failed, more than --max-reject-ratio {float(ratio)}; see sad/rejected.jsonl\n"
     assert result.stderr == (problem if code else "")
 
 
@@ -244,19 +244,18 @@ def test_progress_goes_to_stderr_alone_and_only_to_a_terminal(runs: Path, tiny_m
 
     terminal, end = pty.openpty()
     words = [sys.executable, "-m", "deepcoder_hf", "process", "-i", runs, "-o", "sad", "--model", tiny_model, "--json"]
-    done = subprocess.Popen([*map(str, words)], cwd=tmp_path, stdout=subprocess.PIPE, stderr=end, text=True)
-    os.close(end)
-    shown = b""
-    try:
-        while block := os.read(terminal, 4096):
-            shown += block
-    except OSError:  # the terminal is closed when the process ends
-        pass
-    assert done.stdout is not None
-    assert json.loads(done.stdout.read())["n_kept"] == 3
-    assert done.wait() == 0
+    with subprocess.Popen([*map(str, words)], cwd=tmp_path, stdout=subprocess.PIPE, stderr=end, text=True) as done:
+        os.close(end)
+        shown = b""
+        try:
+            while block := os.read(terminal, 4096):
+                shown += block
+        except OSError:  # the terminal is closed when the process ends
+            os.close(terminal)
+        assert done.stdout is not None
+        assert json.loads(done.stdout.read())["n_kept"] == 3
+    assert done.returncode == 0
     assert b"processing" in shown or b"reading" in shown
-    os.close(terminal)
 
 
 def test_trajectories_may_come_from_stdin(run: Any, runs: Path, tmp_path: Path) -> None:
@@ -315,5 +314,5 @@ def test_the_reader_of_stdout_may_go_away(run: Any, runs: Path, tiny_model: Path
     words = f"{sys.executable} -m deepcoder_hf inspect sad --full | head -c 10"
     assert run("process", "-i", runs, "-o", "sad", cwd=tmp_path).returncode == 0
     done = subprocess.run(words, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert done.stdout == "id-0  72 t"[:10] or len(done.stdout) == 10
+    assert len(done.stdout) == 10
     assert "Traceback" not in done.stderr

@@ -61,7 +61,7 @@ def test_no_error_lets_data_act_on_the_terminal(evil: Path, call: Any, tmp_path:
         (["inspect", "sad.jsonl", "--id", "nobody"], 2),
         (["process", "-i", f"missing{EVIL.replace(chr(0), '')}", "-o", "x"], 2),
         (["process", "-i", evil, "-o", "x", "--set", f"tokens.{EVIL}=1"], 2),
-        (["process", "-i", evil, "-o", "x", "--model", f"no\x1b[31m"], 2),
+        (["process", "-i", evil, "-o", "x", "--model", "no\x1b[31m"], 2),
     ):
         result = call(*words)
         assert result.exit_code == code, (words, result.stderr, result.exception)

@@ -179,7 +179,7 @@ def test_a_write_that_fails_leaves_nothing_under_the_final_name(tiny_model: Path
 def test_a_full_disk_is_one_line_and_leaves_nothing(name: str, tiny_model: Path, tmp_path: Path) -> None:
     disk, inputs = tmp_path / "disk", tmp_path / "runs.jsonl"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], capture_output=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(disk)], capture_output=True)
     if mounted.returncode:
         pytest.skip("only root may mount a small disk")
     try:

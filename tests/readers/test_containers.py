@@ -171,7 +171,8 @@ def test_a_broken_line_is_one_reject_and_the_others_are_read(
     assert (first.record, third.record) == ({"n": 1}, {"n": 3})
     assert (first.line, bad.line, third.line) == (1, 2, 3)
     assert (bad.record, bad.reason) == (None, reason)
-    assert message in bad.message and "\n" not in bad.message
+    assert message in bad.message
+    assert "\n" not in bad.message
     assert bad.excerpt[:50].strip() == line.decode("utf-8", "replace")[:50].strip()
     assert len(bad.excerpt) <= 10_000
 
@@ -221,7 +222,8 @@ def test_an_array_that_cannot_be_read_on_says_so(tmp_path: Path, rest: bytes, re
 def test_an_array_without_its_end_is_a_reject_after_its_records(tmp_path: Path) -> None:
     rows = read(tmp_path / "a.json", b'[{"n": 1},\n {"n": 2}')
     assert [row.record for row in rows] == [{"n": 1}, {"n": 2}, None]
-    assert rows[-1].reason == "broken_json" and "found the end" in rows[-1].message
+    assert rows[-1].reason == "broken_json"
+    assert "found the end" in rows[-1].message
 
 
 def test_a_broken_message_rejects_its_conversation_once(tmp_path: Path) -> None:
@@ -249,7 +251,8 @@ def test_a_broken_indented_document_does_not_hide_the_next(tmp_path: Path) -> No
 def test_a_truncated_last_line_is_broken_json(tmp_path: Path) -> None:
     rows = read(tmp_path / "a.jsonl", b'{"n": 1}\n{"n": 2}\n{"n": 3, "b": ')
     assert [row.reason for row in rows] == ["", "", "broken_json"]
-    assert rows[-1].line == 3 and "found the end" in rows[-1].message
+    assert rows[-1].line == 3
+    assert "found the end" in rows[-1].message
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.json.gz", "a.TRAJ"])
@@ -303,7 +306,8 @@ def test_compression_is_recognised_by_content_and_parts_are_joined(tmp_path: Pat
 def test_a_truncated_file_yields_its_records_and_one_reject(tmp_path: Path, compress: Any, cut: int) -> None:
     records = [{"n": i, "s": os.urandom(200).hex()} for i in range(2000)]
     rows = read(tmp_path / "a.jsonl", compress(jsonl(records))[:-cut])
-    assert [row.reason for row in rows[-1:]] == ["truncated_file"] and rows[-1].line == 0
+    assert [row.reason for row in rows[-1:]] == ["truncated_file"]
+    assert rows[-1].line == 0
     kept = good(rows[:-1])
     assert kept == records[: len(kept)]
     assert len(kept) > 1000
@@ -417,7 +421,8 @@ def test_reading_stops_with_a_reject_where_the_disk_or_network_fails(tmp_path: P
     while block := source.read():
         n += len(block)
     assert 300 <= n < 900
-    assert source.problem is not None and source.problem.reason == "read_error"
+    assert source.problem is not None
+    assert source.problem.reason == "read_error"
 
 
 def test_a_missing_file_is_an_input_error(tmp_path: Path) -> None:
@@ -458,7 +463,9 @@ def test_values_that_json_lacks_are_written_as_text(tmp_path: Path) -> None:
     json.dumps(records, allow_nan=False)
     assert [record["f"] for record in records if record] == ["NaN", "Infinity", 0.5]
     assert [record["b"] for record in records if record] == ["text", "/w==", None]
-    assert records[0] and records[0]["t"] == "2026-01-02T03:04:05" and records[0]["d"] == "1.50"
+    assert records[0]
+    assert records[0]["t"] == "2026-01-02T03:04:05"
+    assert records[0]["d"] == "1.50"
     assert records[0]["m"] == {"k": 1}
 
 
@@ -475,7 +482,8 @@ def test_a_corrupt_parquet_file_is_one_reject(tmp_path: Path, damage: str) -> No
         data[20:4000] = b"\xff" * 3980
     rows = read(tmp_path / "a.parquet", bytes(data))
     assert [row.reason for row in rows if row.reason] == ["broken_parquet"]
-    assert rows[-1].line == 0 and "\n" not in rows[-1].message
+    assert rows[-1].line == 0
+    assert "\n" not in rows[-1].message
 
 
 def test_a_text_column_that_is_not_utf8_rejects_its_row_only(tmp_path: Path) -> None:
@@ -499,7 +507,8 @@ def test_arrow_offsets_that_point_outside_are_a_reject_not_a_crash(tmp_path: Pat
     wanted = pa.array([0, 3, 6], pa.int32()).buffers()[1].to_pybytes()[:12]
     assert wanted in data
     rows = read(tmp_path / "a.arrow", data.replace(wanted, offsets.to_pybytes()[:12]))
-    assert rows and {row.reason for row in rows} == {"broken_arrow"}
+    assert rows
+    assert {row.reason for row in rows} == {"broken_arrow"}
 
 
 @pytest.mark.parametrize("n_bytes", [1025, 200_000])
@@ -516,7 +525,8 @@ def test_a_row_past_the_limit_is_a_reject_and_the_others_are_read(tmp_path: Path
 def test_a_parquet_bomb_is_stopped(tmp_path: Path) -> None:
     pq.write_table(pa.table({"s": ["x" * 1_000_000] * 200}), tmp_path / "a.parquet", compression="zstd")
     rows = read(tmp_path / "a.parquet")
-    assert rows[-1].reason == "compression_ratio" and len(rows) < 200
+    assert rows[-1].reason == "compression_ratio"
+    assert len(rows) < 200
     rows = read(tmp_path / "a.parquet", limits=ReadersConfig(max_file_bytes=10 << 20))
     assert rows[-1].reason == "file_too_large"
 

@@ -204,7 +204,8 @@ def test_an_input_that_names_nothing_is_one_line_that_says_so(
     (tmp_path / "nothing").mkdir()
     with pytest.raises(InputError, match=message) as raised:
         find_files(given)
-    assert "\n" not in str(raised.value) and str(raised.value).startswith("expected ")
+    assert "\n" not in str(raised.value)
+    assert str(raised.value).startswith("expected ")
     assert type(pickle.loads(pickle.dumps(raised.value))) is InputError
 
 
@@ -229,7 +230,8 @@ def test_a_link_out_of_an_input_folder_is_refused_by_name(tmp_path: Path, kind: 
     link.symlink_to(target)
     with pytest.raises(InputError) as raised:
         find_files(tmp_path / "in")
-    assert repr(str(link)) in str(raised.value) and repr(str(target)) in str(raised.value)
+    assert repr(str(link)) in str(raised.value)
+    assert repr(str(target)) in str(raised.value)
     if kind == "file":
         with pytest.raises(InputError, match="symlink"):
             find_files(str(tmp_path / "in/*.jsonl"))
@@ -282,7 +284,8 @@ def test_urls_are_listed_and_read(memory: str, below: str, wanted: list[str]) ->
     files = find_files(memory + below)
     assert [name for name in names(files) if "/." not in name] == wanted
     for file in files:
-        assert file.path.startswith("memory://") and len(file.digest) == 32
+        assert file.path.startswith("memory://")
+        assert len(file.digest) == 32
         assert [row.record for row in iter_records(file, ReadersConfig())] == [{"n": 1}]
 
 

@@ -322,7 +322,7 @@ def test_ids_are_taken_as_text(fields: dict[str, Any], trajectory_id: str | None
         assert (found.trajectory_id, found.group_id) == (trajectory_id, group_id)
 
 
-def test_small_facts_are_carried_along_and_large_ones_are_not() -> None:
+def test_small_facts_are_carried_along_and_large_ones_are_named() -> None:
     record = {
         "text": "x",
         "reward": 0.5,
@@ -333,7 +333,8 @@ def test_small_facts_are_carried_along_and_large_ones_are_not() -> None:
         "list": [1],
         "no": None,
     }
-    assert read(record).metadata == {"reward": 0.5, "licence": "MIT", "extra": {"n": 3}}
+    expected = {"reward": 0.5, "licence": "MIT", "extra": {"n": 3}, "unread_fields": ["list", "long"]}
+    assert read(record).metadata == expected
 
 
 @pytest.mark.parametrize("name", sorted(READERS))
@@ -412,7 +413,7 @@ IMAGE = {"type": "image_url", "image_url": {"url": "x"}}
         ({"response": " \r\n\t"}, "empty_record", "field 'response' is empty"),
         ({}, "unknown_format", "with the keys none; known formats: messages"),
         ({"prompt": "x", "out": 1}, "unknown_format", "with the keys 'prompt', 'out'; known formats"),
-        ({"steps": []}, "unknown_format", "with the keys 'steps'"),
+        ({"steps": []}, "empty_record", "the list 'steps' is empty"),
         ({"content": None}, "unknown_format", "with the keys 'content'"),
         ({"role": "user", "content": "x"}, "unknown_format", "with the keys 'role', 'content'"),
         ([1], "not_an_object", "expected an object, got list"),

@@ -255,7 +255,8 @@ def test_windows_with_special_tokens_and_eos_fit_too(tiny_folder: Callable[[str]
         assert max(row["length"] for row in rows) <= 64
         assert validate_rows(sad_dataset(table))["validation_errors"] == []
         facts = json.loads(rows[0]["metadata"])["special_tokens"]
-        assert facts["before"] + facts["after"] == specials
+        assert facts["before"] + facts["after"] + 1 == specials
+        assert [json.loads(row["metadata"])["special_tokens"]["eos"] for row in rows] == [0] * (len(rows) - 1) + [1]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,170 @@
+"""A run's shards: ranges of raw rows, one fused map and one cache file each, done by one process or several."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from datasets import Dataset
+from datasets import config as hf_config
+
+from deepcoder_hf.config import Config
+from deepcoder_hf.dataset.builder import quiet
+from deepcoder_hf.dataset.features import SHARD_FEATURES
+from deepcoder_hf.errors import DeepcoderError
+from deepcoder_hf.fingerprint import rows_fingerprint
+from deepcoder_hf.stages import process_records
+
+BATCH_BYTES = 1536 * 1024
+"""Bytes of raw trajectories in one call of the fused stage: large enough to amortise, small enough for memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A range of raw rows and where its SAD rows are cached."""
+
+    start: int
+    stop: int
+    batch_size: int
+    cache_file: str
+    fingerprint: str
+
+
+def plan_shards(raw: Dataset, config: Config) -> list[Shard]:
+    """Cut raw rows into shards by records and bytes; the plan depends on the data and the settings alone."""
+    sizes = _row_bytes(raw)
+    fingerprint = rows_fingerprint(raw._fingerprint, config)
+    if raw.cache_files:
+        folder = Path(raw.cache_files[0]["filename"]).parent
+    else:
+        folder = Path(config.dataset.cache_dir or hf_config.HF_DATASETS_CACHE) / "deepcoder_hf"
+    folder = folder / f"sad-{fingerprint}"
+    shards = []
+    start, total = 0, len(raw)
+    ends = np.cumsum(sizes)
+    while start < total:
+        before = int(ends[start - 1]) if start else 0
+        stop = int(np.searchsorted(ends, before + config.dataset.shard_bytes, "right"))
+        stop = min(max(stop, start + 1), start + config.dataset.shard_records, total)
+        mean = max(1.0, (int(ends[stop - 1]) - before) / (stop - start))
+        batch_size = int(min(max(BATCH_BYTES // mean, 1), 1000))
+        name = f"{start:09d}-{stop:09d}"
+        shards.append(Shard(start, stop, batch_size, str(folder / f"{name}.arrow"), f"{fingerprint}-{name}"))
+        start = stop
+    return shards
+
+
+def _row_bytes(raw: Dataset) -> npt.NDArray[np.int64]:
+    """Bytes of each raw trajectory, int64 [rows]."""
+    column = raw.with_format("arrow").data.column("trajectory") if raw._indices is None else None
+    if column is None:
+        return np.full(len(raw), 8192, np.int64)
+    lengths = [pc.binary_length(chunk.cast(pa.string())).to_numpy(zero_copy_only=False) for chunk in column.chunks]
+    return np.concatenate(lengths).astype(np.int64) if lengths else np.zeros(0, np.int64)
+
+
+def run_shard(raw: Dataset, shard: Shard, config: Config) -> tuple[int, int]:
+    """Process one shard into its cache file, unless it is there.
+
+    Returns:
+        Records and tokens of the shard.
+    """
+    with quiet():
+        rows = (
+            raw.select(range(shard.start, shard.stop))
+            .with_format("arrow")
+            .map(
+                process_records,
+                batched=True,
+                batch_size=shard.batch_size,
+                remove_columns=raw.column_names,
+                features=SHARD_FEATURES,
+                fn_kwargs={"config": config},
+                cache_file_name=shard.cache_file,
+                new_fingerprint=shard.fingerprint,
+            )
+        )
+    return shard.stop - shard.start, pc.sum(rows.data.column("length")).as_py() or 0
+
+
+def fill_cache(
+    raw: Dataset,
+    shards: list[Shard],
+    config: Config,
+    num_proc: int | None,
+    progress: Callable[[int, int], None] | None,
+) -> int:
+    """Process the shards that are not in the cache, with one process or several.
+
+    Returns:
+        How many were in the cache before.
+
+    Raises:
+        DeepcoderError: A worker was killed, for want of memory perhaps; finished shards are kept.
+    """
+    missing = [shard for shard in shards if not os.path.exists(shard.cache_file)]
+    n_cached = len(shards) - len(missing)
+    report = progress or (lambda records, tokens: None)
+    for shard in shards:
+        if shard not in missing:
+            report(*run_shard(raw, shard, config))
+    workers = min(num_proc or 1, len(missing))
+    if workers > 1:
+        _run_pool(raw, missing, config, workers, report)
+    else:
+        for shard in missing:
+            report(*run_shard(raw, shard, config))
+    return n_cached
+
+
+def _run_pool(
+    raw: Dataset, shards: list[Shard], config: Config, workers: int, report: Callable[[int, int], None]
+) -> None:
+    pool = ProcessPoolExecutor(workers, initializer=_start_worker)
+    try:
+        waiting: set[Future[tuple[int, int]]] = {pool.submit(_work, raw, shard, config) for shard in shards}
+        while waiting:
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in done:
+                report(*future.result())
+    except BrokenProcessPool:
+        raise DeepcoderError(
+            "a worker process was killed (out of memory?); finished shards are kept: run again, with fewer processes"
+        ) from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start_worker() -> None:
+    """Each worker uses one thread: the processes are the parallelism."""
+    os.environ["FASTOKENS_BPE_THREADS"] = "1"
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+_interrupted = False
+"""Whether Ctrl-C has reached this worker; what still waits for it is not begun."""
+
+
+def _work(raw: Dataset, shard: Shard, config: Config) -> tuple[int, int]:
+    """`run_shard` in a worker: Ctrl-C ends a shard, whose unfinished file is removed, but no worker that waits."""
+    global _interrupted
+    if _interrupted:
+        raise KeyboardInterrupt
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        return run_shard(raw, shard, config)
+    except KeyboardInterrupt:
+        _interrupted = True
+        raise
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
