@@ -139,8 +139,8 @@ class Run:
             reasons = [REASON if again else reason for reason, again in zip(reasons, repeated, strict=True)]
         keep = np.array([state == "kept" for state in status], bool)
         begins = np.flatnonzero(first)
-        columns = (status, reasons, outcome.field("source_format").to_pylist(), outcome.field("unread").to_pylist())
-        report.add_records(*([column[n] for n in begins] for column in columns))
+        formats, unread = (outcome.field(name).to_pylist() for name in ("source_format", "unread"))
+        report.add_records(*_at(begins, status, reasons, formats, unread))
         for n in begins[~keep[begins]].tolist():
             row = outcome[n].as_py()
             self._rejects.append(
@@ -154,6 +154,10 @@ class Run:
                 }
             )
         return _select(part, keep), keep
+
+
+def _at(rows: npt.NDArray[np.int64], *columns: list[Any]) -> Iterator[list[Any]]:
+    return ([column[n] for n in rows] for column in columns)
 
 
 def _select(part: pa.Table, keep: npt.NDArray[np.bool_]) -> pa.Table:
