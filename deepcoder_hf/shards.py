@@ -111,7 +111,7 @@ def fill_cache(
     Raises:
         DeepcoderError: A worker was killed, for want of memory perhaps; finished shards are kept.
     """
-    missing = [shard for shard in shards if not os.path.exists(shard.cache_file)]
+    missing = [shard for shard in shards if not _is_whole(shard)]
     n_cached = len(shards) - len(missing)
     report = progress or (lambda records, tokens: None)
     for shard in shards:
@@ -124,6 +124,21 @@ def fill_cache(
         for shard in missing:
             report(*run_shard(raw, shard, config))
     return n_cached
+
+
+def _is_whole(shard: Shard) -> bool:
+    """Whether a shard's cache file holds every record; one that does not (a power cut leaves such) is removed."""
+    if not os.path.exists(shard.cache_file):
+        return False
+    try:
+        outcomes = Dataset.from_file(shard.cache_file).data.column("outcome").chunks
+        n_records = sum(pc.sum(outcome.field("first")).as_py() or 0 for outcome in outcomes)
+    except (pa.ArrowException, OSError, KeyError):
+        n_records = 0
+    if n_records == shard.stop - shard.start:
+        return True
+    Path(shard.cache_file).unlink(missing_ok=True)
+    return False
 
 
 def _run_pool(

@@ -179,7 +179,7 @@ def build_wheel(folder: Path) -> Path:
         (source / name).write_bytes((CHECKOUT / name).read_bytes())
     for tree in ("deepcoder_hf", "builders", "tests", "benchmarks", "configs"):
         for path in (CHECKOUT / tree).rglob("*"):
-            if path.is_file() and "__pycache__" not in path.parts:
+            if path.is_file() and not re.search(r"/(__pycache__|\.)", str(path)):
                 target = source / path.relative_to(CHECKOUT)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(path.read_bytes())
@@ -197,7 +197,7 @@ def test_the_wheel_holds_the_package_and_its_data_alone_and_works_without_the_ch
         "deepcoder_hf",
         f"deepcoder_hf-{deepcoder_hf.__version__}.dist-info",
     }
-    wanted = [p for p in PACKAGE.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
+    wanted = [path for path in PACKAGE.rglob("*") if path.is_file() and not re.search(r"/(__pycache__|\.)", str(path))]
     assert {str(path.relative_to(CHECKOUT)) for path in wanted} <= names
     assert {"deepcoder_hf/py.typed", "deepcoder_hf/recipes/qwen3.yaml"} <= names
     assert any(name.startswith("deepcoder_hf/samples/") for name in names)

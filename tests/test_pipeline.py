@@ -157,6 +157,14 @@ def test_records_in_memory_give_the_rows_of_their_file(
         assert ours == theirs
 
 
+def test_a_setting_of_the_readers_reaches_records_in_memory(tiny_model: Path, tmp_path: Path) -> None:
+    Dataset.from_list([{"text": REACT.format(n=1)}]).save_to_disk(str(tmp_path / "records"))
+    for licence in ("mit", "apache-2.0", None):
+        records = load_from_disk(str(tmp_path / "records"))  # from disk, where `map` may be served from a cache
+        (row,) = processor(tiny_model, readers={"licence": licence}).process(records)
+        assert json.loads(row["metadata"]).get("licence") == licence
+
+
 def test_a_processor_takes_a_raw_dataset(samples: tuple[Path, dict[str, Any]], tiny_model: Path) -> None:
     rows = processor(tiny_model).process(load_trajectories(SAMPLES))
     assert rows.features == SAD_FEATURES

@@ -54,6 +54,8 @@ class Lookahead:
 
     def skip_space(self, position: int) -> int:
         """The first byte at or after a position that is not whitespace."""
+        if position < self.end and self.blob[position] > 32:
+            return position
         match = _SPACE.match(self.blob, position, self.end)
         return match.end() if match else position
 

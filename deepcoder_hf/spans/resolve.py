@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ SpanTuple = tuple[int, int, int, str, float, str, str, int]
 Segment = tuple[int, int, str, float, str]
 """Start byte, type id, subtype, confidence, pattern; a segment ends where the next begins."""
 
+OBSERVATION = TYPE_IDS["observation"]
 AGENT_TYPES = (TYPE_IDS["reasoning"], TYPE_IDS["action"], TYPE_IDS["answer"])
 
 
@@ -38,14 +40,15 @@ def finish(
     if characters is not None:
         edges = np.searchsorted(characters, edges).tolist()
     spans: list[SpanTuple] = []
-    for index, (_, kind, subtype, confidence, pattern) in enumerate(segments):
-        first, last = edges[index], edges[index + 1]
+    step, agent_spoke = 0, False
+    for (first, last), (_, kind, subtype, confidence, pattern) in zip(pairwise(edges), segments, strict=True):
         if last <= first:
             continue
         if confidence < min_confidence and kind:
             kind, subtype = 0, "uncertain"
-        spans.append((first, last, kind, subtype, confidence, pattern, "pattern", 0))
-    return number_steps(spans)
+        step, agent_spoke = next_step(step, agent_spoke, kind, subtype)
+        spans.append((first, last, kind, subtype, confidence, pattern, "pattern", step))
+    return spans
 
 
 def number_steps(spans: Iterable[SpanTuple]) -> list[SpanTuple]:
@@ -56,11 +59,20 @@ def number_steps(spans: Iterable[SpanTuple]) -> list[SpanTuple]:
     numbered: list[SpanTuple] = []
     step, agent_spoke = 0, False
     for span in spans:
-        if span[2] in AGENT_TYPES:
-            if not agent_spoke:
-                step += 1
-            agent_spoke = True
-        elif span[2] == TYPE_IDS["observation"] or span[3] in ("user", "system"):
-            agent_spoke = False
+        step, agent_spoke = next_step(step, agent_spoke, span[2], span[3])
         numbered.append((*span[:7], step))
     return numbered
+
+
+def next_step(step: int, agent_spoke: bool, kind: int, subtype: str) -> tuple[int, bool]:
+    """The step of the next span, and whether the agent has spoken in it.
+
+    Args:
+        step: The step of the span before.
+        agent_spoke: Whether the agent has spoken in it.
+        kind: Type id of the next span.
+        subtype: Its subtype.
+    """
+    if kind in AGENT_TYPES:
+        return (step, True) if agent_spoke else (step + 1, True)
+    return step, agent_spoke and kind != OBSERVATION and subtype not in ("user", "system")

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from datasets import load_from_disk
 
@@ -234,3 +235,50 @@ def test_ctrl_c_is_one_line_and_leaves_nothing_half_written(n: str, tiny_model: 
     assert stderr.count("\n") == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "runs.jsonl"]
     assert len(shard_files(tmp_path / "cache")) < 41
+
+
+def test_a_killed_worker_is_one_line(tiny_model: Path, tmp_path: Path) -> None:
+    inputs = write(tmp_path / "runs.jsonl", range(200), n_steps=60)
+    process = start(tmp_path, tiny_model, inputs, "2")
+    wait_for_shard(process, tmp_path / "cache")
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(children[0]), signal.SIGKILL)
+    stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stdout) == (1, "")
+    assert stderr.startswith("error: a worker process was killed")
+    assert stderr.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "runs.jsonl"]
+
+
+def test_two_equal_runs_at_once_do_not_disturb_each_other(tiny_model: Path, tmp_path: Path) -> None:
+    inputs = write(tmp_path / "runs.jsonl", range(60))
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "cache").symlink_to(tmp_path / "shared")
+    (tmp_path / "shared").mkdir()
+    both = [start(tmp_path / name, tiny_model, inputs, "1") for name in ("a", "b")]
+    outputs = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    tables = [load_from_disk(str(tmp_path / name / "sad")).with_format("arrow")[:] for name in ("a", "b")]
+    assert tables[0] == tables[1]
+    assert tables[0].num_rows == 60
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "without rows"])
+def test_a_damaged_shard_is_computed_again(damage: str, tiny_model: Path, tmp_path: Path) -> None:
+    inputs, cache = write(tmp_path / "runs.jsonl", range(9)), tmp_path / "cache"
+    run = {"cache_dir": str(cache), "shard_records": 3}
+    chain = TrajectoryProcessor({"tokens": {"model_name": str(tiny_model)}, "dataset": run})
+    chain.process_files(inputs, tmp_path / "one")
+    path = sorted(cache.rglob("sad-*/*-*.arrow"))[1]
+    content = path.read_bytes()
+    path.unlink()
+    if damage == "without rows":
+        with pa.ipc.open_stream(content) as stream, pa.ipc.new_stream(str(path), stream.schema):
+            pass
+    else:
+        path.write_bytes(b"" if damage == "empty" else content[: len(content) // 2])
+    report = chain.process_files(inputs, tmp_path / "two")
+    assert report["shards"] == {"total": 4, "from_cache": 3}
+    tables = [load_from_disk(str(tmp_path / name)).with_format("arrow")[:] for name in ("one", "two")]
+    assert tables[0] == tables[1]
