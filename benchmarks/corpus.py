@@ -21,7 +21,7 @@ from deepcoder_hf import SpanDetector, SpanType, TrajectoryParser
 from deepcoder_hf.config import ReadersConfig
 from deepcoder_hf.errors import RecordError
 from deepcoder_hf.readers.containers import iter_records
-from deepcoder_hf.readers.files import find_files
+from deepcoder_hf.readers.containers.files import find_files
 
 TARGET_CHARS = 4000
 MAX_PART_CHARS = 2000

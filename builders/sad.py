@@ -17,7 +17,7 @@ from deepcoder_hf.dataset.builder import Paths
 from deepcoder_hf.dataset.raw import raw_tables
 from deepcoder_hf.filters.duplicates import Duplicates
 from deepcoder_hf.fingerprint import digest
-from deepcoder_hf.readers.files import InputFile
+from deepcoder_hf.readers.containers.files import InputFile
 from deepcoder_hf.settings import recipe_names
 
 

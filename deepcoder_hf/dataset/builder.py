@@ -22,7 +22,7 @@ from deepcoder_hf.dataset.features import RAW_FEATURES
 from deepcoder_hf.dataset.raw import raw_tables
 from deepcoder_hf.errors import ConfigError, DeepcoderError, InputError
 from deepcoder_hf.fingerprint import code_digest, digest
-from deepcoder_hf.readers.files import InputFile, find_files
+from deepcoder_hf.readers.containers.files import InputFile, find_files
 
 NAME = "trajectories"
 Paths = str | Path | Sequence[str | Path]

@@ -14,7 +14,7 @@ from deepcoder_hf.dataset.features import raw_schema
 from deepcoder_hf.errors import RecordError
 from deepcoder_hf.readers import TrajectoryParser
 from deepcoder_hf.readers.containers import iter_records
-from deepcoder_hf.readers.files import InputFile
+from deepcoder_hf.readers.containers.files import InputFile
 from deepcoder_hf.trajectory import to_json
 
 BATCH_ROWS = 1000

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from deepcoder_hf.config import ReadersConfig
-from deepcoder_hf.readers.compression import RATIO_AFTER_BYTES
-from deepcoder_hf.readers.folders import arrow_files
-from deepcoder_hf.readers.raw_record import RawRecord, clean_excerpt
+from deepcoder_hf.readers.containers.compression import RATIO_AFTER_BYTES
+from deepcoder_hf.readers.containers.folders import arrow_files
+from deepcoder_hf.readers.containers.raw_record import RawRecord, clean_excerpt
 
 _BATCH_BYTES = 4 << 20
 _MAX_BATCH_ROWS = 64

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from deepcoder_hf.readers.compression import ByteSource
-from deepcoder_hf.readers.files import text_suffix
-from deepcoder_hf.readers.json_documents import iter_documents
-from deepcoder_hf.readers.raw_record import EXCERPT_CHARS, RawRecord, RecordDecoder, excerpt_of
+from deepcoder_hf.readers.containers.compression import ByteSource
+from deepcoder_hf.readers.containers.files import text_suffix
+from deepcoder_hf.readers.containers.json_documents import iter_documents
+from deepcoder_hf.readers.containers.raw_record import EXCERPT_CHARS, RawRecord, RecordDecoder, excerpt_of
 
 JSON_SUFFIXES = frozenset({".jsonl", ".ndjson", ".json", ".traj"})
 """In a file of these suffixes a line that is no JSON is a broken record, not prose."""

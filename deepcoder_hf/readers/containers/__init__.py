@@ -23,11 +23,11 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from deepcoder_hf.config import ReadersConfig
-from deepcoder_hf.readers.columnar import iter_arrow, iter_arrow_folder, iter_parquet
-from deepcoder_hf.readers.compression import BLOCK_BYTES, ByteSource
-from deepcoder_hf.readers.files import InputFile, open_file
-from deepcoder_hf.readers.json_stream import iter_text
-from deepcoder_hf.readers.raw_record import RawRecord, RecordDecoder, clean_excerpt
+from deepcoder_hf.readers.containers.columnar import iter_arrow, iter_arrow_folder, iter_parquet
+from deepcoder_hf.readers.containers.compression import BLOCK_BYTES, ByteSource
+from deepcoder_hf.readers.containers.files import InputFile, open_file
+from deepcoder_hf.readers.containers.json_stream import iter_text
+from deepcoder_hf.readers.containers.raw_record import RawRecord, RecordDecoder, clean_excerpt
 
 __all__ = ["RawRecord", "iter_records"]
 

@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from deepcoder_hf.readers.compression import ByteSource
-from deepcoder_hf.readers.raw_record import EXCERPT_CHARS, RawRecord, RecordDecoder, undecodable_at
+from deepcoder_hf.readers.containers.compression import ByteSource
+from deepcoder_hf.readers.containers.raw_record import EXCERPT_CHARS, RawRecord, RecordDecoder, undecodable_at
 
 _NEAR_END_CHARS = 16
 """An error this close to the end of the piece may be a literal or an escape that is cut there."""

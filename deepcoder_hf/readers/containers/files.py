@@ -18,8 +18,8 @@ from typing import BinaryIO, cast
 import xxhash
 
 from deepcoder_hf.errors import InputError
-from deepcoder_hf.readers.folders import arrow_folder_content, is_arrow_folder, refuse_outside, walk
-from deepcoder_hf.readers.remote_files import find_remote, open_remote, redact
+from deepcoder_hf.readers.containers.folders import arrow_folder_content, is_arrow_folder, refuse_outside, walk
+from deepcoder_hf.readers.containers.remote_files import find_remote, open_remote, redact
 
 COMPRESSION_SUFFIXES = frozenset({".gz", ".zst"})
 SUFFIXES = frozenset({".jsonl", ".json", ".ndjson", ".traj", ".txt", ".parquet", ".arrow"})

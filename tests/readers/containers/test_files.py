@@ -17,8 +17,8 @@ from datasets import Dataset, DatasetDict
 from deepcoder_hf.config import ReadersConfig
 from deepcoder_hf.errors import InputError
 from deepcoder_hf.readers.containers import iter_records
-from deepcoder_hf.readers.files import InputFile, find_files
-from deepcoder_hf.readers.remote_files import redact
+from deepcoder_hf.readers.containers.files import InputFile, find_files
+from deepcoder_hf.readers.containers.remote_files import redact
 
 LINE = b'{"n": 1}\n'
 
@@ -142,7 +142,7 @@ def test_an_input_file_can_be_pickled(tmp_path: Path) -> None:
 
 def test_stdin_is_spooled_to_a_file_that_ends_with_the_process(tmp_path: Path) -> None:
     code = (
-        "from deepcoder_hf.readers.files import find_files\n"
+        "from deepcoder_hf.readers.containers.files import find_files\n"
         "from deepcoder_hf.readers.containers import iter_records\n"
         "from deepcoder_hf.config import ReadersConfig\n"
         "files = find_files(['-', '-'])\n"

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 
 from deepcoder_hf.config import ReadersConfig
 from deepcoder_hf.errors import InputError
-from deepcoder_hf.readers.compression import BLOCK_BYTES, ByteSource
 from deepcoder_hf.readers.containers import RawRecord, iter_records
-from deepcoder_hf.readers.files import InputFile
+from deepcoder_hf.readers.containers.compression import BLOCK_BYTES, ByteSource
+from deepcoder_hf.readers.containers.files import InputFile
 
 LIMITS = ReadersConfig()
 SMALL = ReadersConfig(max_record_bytes=1024)

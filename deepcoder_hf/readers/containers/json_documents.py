@@ -8,9 +8,9 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-from deepcoder_hf.readers.compression import ByteSource
-from deepcoder_hf.readers.json_window import Value, Window
-from deepcoder_hf.readers.raw_record import EXCERPT_CHARS, RawRecord, RecordDecoder
+from deepcoder_hf.readers.containers.compression import ByteSource
+from deepcoder_hf.readers.containers.json_window import Value, Window
+from deepcoder_hf.readers.containers.raw_record import EXCERPT_CHARS, RawRecord, RecordDecoder
 
 CONTAINER_KEYS = frozenset({"messages", "conversations", "conversation", "steps", "trajectory", "turns", "history"})
 """An object with one of these keys holds messages; it is not one."""
