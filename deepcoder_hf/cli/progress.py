@@ -35,7 +35,7 @@ def progress_bar(quiet: bool) -> Iterator[SimpleNamespace]:
         n_tokens = 0
 
         def on_read(records: int) -> None:
-            progress.reset(task, total=records, description="processing")
+            progress.reset(task, total=records, description="working")
 
         def advance(records: int, tokens: int) -> None:
             nonlocal n_tokens

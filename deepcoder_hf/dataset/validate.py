@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from deepcoder_hf.config import TokensConfig
 from deepcoder_hf.dataset.features import SAD_FEATURES
 from deepcoder_hf.errors import TokenizerError
 from deepcoder_hf.spans.types import TYPE_IDS
+from deepcoder_hf.tokens.engines import Encoded, character_bytes, each_text
 from deepcoder_hf.tokens.tokenizer import TrajectoryTokenizer, with_added
 
 PER_TOKEN = ("input_ids", "attention_mask", "token_types", "reasoning_mask", "action_mask", "labels")
@@ -22,7 +24,9 @@ BATCH_ROWS = 64
 Problem = dict[str, Any]
 
 
-def validate_rows(dataset: Any, model_name: str | None = None) -> dict[str, Any]:
+def validate_rows(
+    dataset: Any, model_name: str | None = None, progress: Callable[[int, int], None] | None = None
+) -> dict[str, Any]:
     """Check every row of a SAD dataset.
 
     Proven for each row: columns and types are right; per-token columns have `length` entries; masks are 0 or 1,
@@ -34,6 +38,7 @@ def validate_rows(dataset: Any, model_name: str | None = None) -> dict[str, Any]
     Args:
         dataset: A `Dataset` with the columns of `SAD_FEATURES`.
         model_name: Tokenizer to use instead of the name in the rows; its digest must be the one in the rows.
+        progress: Called with (rows, tokens) after each batch.
 
     Returns:
         total_checked, valid_trajectories, invalid_trajectories (rows), and validation_errors: row number, id and
@@ -51,7 +56,7 @@ def validate_rows(dataset: Any, model_name: str | None = None) -> dict[str, Any]
     ]
     tokenizers = _Tokenizers(model_name)
     n_valid, errors = 0, []
-    for number, row, problems in _checked(dataset, tokenizers):
+    for number, row, problems in _checked(dataset, tokenizers, progress or (lambda rows, tokens: None)):
         problems = [*wrong_types, *problems]
         if not problems:
             n_valid += 1
@@ -69,17 +74,37 @@ def _result(n_rows: int, n_valid: int, errors: list[Problem]) -> dict[str, Any]:
     }
 
 
-def _checked(dataset: Any, tokenizers: _Tokenizers) -> Iterator[tuple[int, dict[str, Any], list[str]]]:
+def _checked(
+    dataset: Any, tokenizers: _Tokenizers, progress: Callable[[int, int], None]
+) -> Iterator[tuple[int, dict[str, Any], list[str]]]:
     number = 0
-    for batch in dataset.with_format(None).iter(batch_size=BATCH_ROWS):
-        rows = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
-        for row in rows:
-            try:
-                problems = check_row(row) or tokenizers.check(row)
-            except (TypeError, KeyError, ValueError) as error:
-                problems = [f"not a SAD row: {type(error).__name__}: {error}"]
-            yield number, row, problems
+    for table in dataset.with_format("arrow").iter(batch_size=BATCH_ROWS):
+        columns = {name: _values(table.column(name).combine_chunks()) for name in table.column_names}
+        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        problems = [_guarded(check_row, row) for row in rows]
+        sound = [row for row, found in zip(rows, problems, strict=True) if not found]
+        of_tokens = iter(tokenizers.check(sound))
+        for row, found in zip(rows, problems, strict=True):
+            yield number, row, found or next(of_tokens)
             number += 1
+        progress(len(rows), sum(len(row["input_ids"]) for row in sound))
+
+
+def _guarded(check: Callable[..., list[str]], *arguments: Any) -> list[str]:
+    """The problems that a check finds; what it cannot even look at is a problem too."""
+    try:
+        return check(*arguments)
+    except (TypeError, KeyError, ValueError) as error:
+        return [f"not a SAD row: {type(error).__name__}: {error}"]
+
+
+def _values(column: pa.Array) -> list[Any]:
+    """The values of a column; lists of whole numbers as NumPy arrays, without a Python object a token."""
+    is_numbers = pa.types.is_list(column.type) and pa.types.is_integer(column.type.value_type)
+    if not is_numbers or column.null_count or column.flatten().null_count:
+        return list(column.to_pylist())
+    offsets = column.offsets.to_numpy()
+    return np.split(column.values.to_numpy()[offsets[0] : offsets[-1]], offsets[1:-1] - offsets[0])
 
 
 def check_row(row: Mapping[str, Any]) -> list[str]:
@@ -159,15 +184,27 @@ class _Tokenizers:
         self._model_name = model_name
         self._loaded: dict[tuple[str, bool, bool], TrajectoryTokenizer | str] = {}
 
-    def check(self, row: Mapping[str, Any]) -> list[str]:
-        """Problems of the row's tokenizer and ids."""
-        facts = json.loads(row["metadata"])
-        if not isinstance(facts, dict):
-            return [f"metadata: expected a JSON object, got {type(facts).__name__}"]
-        name, _, digest = str(facts.get("tokenizer", "")).rpartition("@")
+    def check(self, rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+        """Problems of the rows' tokenizers and ids; rows of one tokenizer are encoded together."""
+        found = [self._find(row) for row in rows]
+        problems = [answer if isinstance(answer, list) else [] for answer in found]
+        for tokenizer in {id(t): t for t in found if isinstance(t, TrajectoryTokenizer)}.values():
+            numbers = [number for number, answer in enumerate(found) if answer is tokenizer]
+            encoded = tokenizer.reference.encode([rows[number]["text"] for number in numbers])
+            for number, part in zip(numbers, each_text(encoded), strict=True):
+                problems[number] = _guarded(self._check_ids, rows[number], part, tokenizer)
+        return problems
+
+    def _find(self, row: Mapping[str, Any]) -> TrajectoryTokenizer | list[str]:
+        """The tokenizer that a row names, or what is wrong with it."""
+        try:
+            facts = json.loads(row["metadata"])
+            added = {"before": 0, "after": 0} | facts.get("special_tokens", {})
+            name, _, digest = str(facts.get("tokenizer", "")).rpartition("@")
+        except (TypeError, ValueError, AttributeError):
+            return [f"metadata: expected a JSON object with tokenizer and special_tokens, got {row['metadata']!r:.80}"]
         if not name:
             return ["metadata.tokenizer: expected name@digest"]
-        added = {"before": 0, "after": 0} | facts.get("special_tokens", {})
         tokenizer = self._load(self._model_name or name, bool(added["before"] or added["after"]), "eos" in added)
         if isinstance(tokenizer, str):
             return [tokenizer]
@@ -175,27 +212,31 @@ class _Tokenizers:
             return [f"tokenizer {tokenizer.name} has the digest {tokenizer.digest}, the row was made with {digest}"]
         if [len(tokenizer.prefix_ids), len(tokenizer.suffix_ids)] != [added["before"], added["after"]]:
             return [f"metadata.special_tokens: {tokenizer.name} puts {tokenizer.n_special} around a text, got {added}"]
-        eos = tokenizer.eos_id if added.get("eos") else None
-        encoded = tokenizer.reference.encode([row["text"]])
+        return tokenizer
+
+    def _check_ids(self, row: Mapping[str, Any], encoded: Encoded, tokenizer: TrajectoryTokenizer) -> list[str]:
+        with_eos = json.loads(row["metadata"]).get("special_tokens", {}).get("eos")
+        eos = tokenizer.eos_id if with_eos else None
         ids, _ = with_added(encoded, tokenizer.prefix_ids, tokenizer.suffix_ids, eos)
-        if ids.tolist() != list(row["input_ids"]):
+        if not np.array_equal(ids, row["input_ids"]):
             return ["input_ids differ from the tokens of the text"]
         return self._check_offsets(row, encoded, len(tokenizer.prefix_ids))
 
     @staticmethod
-    def _check_offsets(row: Mapping[str, Any], encoded: Any, n_prefix: int) -> list[str]:
+    def _check_offsets(row: Mapping[str, Any], encoded: Encoded, n_prefix: int) -> list[str]:
         """A span's first token must not begin before the token that holds its first character."""
-        text = row["text"]
-        last_byte = len(text.encode())
-        starts = np.append(encoded.starts, last_byte)
-        for number, span in enumerate(row["spans"]):
-            if span["start_token"] == span["end_token"]:
-                continue
-            begin = len(text[: span["start_char"]].encode())
-            end = len(text[: span["end_char"]].encode())
-            first, last = span["start_token"] - n_prefix, min(span["end_token"] - n_prefix, encoded.ids.size)
-            if first < 0 or (first < last and (encoded.ends[first] < begin or starts[last - 1] > end)):
-                return [f"span {number}: its tokens lie outside of its characters"]
+        if not row["spans"]:
+            return []
+        edges = np.array([[s["start_char"], s["end_char"], s["start_token"], s["end_token"]] for s in row["spans"]])
+        to_byte = character_bytes(row["text"])
+        begin, end = (edges[:, :2] if to_byte is None else to_byte[edges[:, :2]]).T
+        first, last = edges[:, 2] - n_prefix, np.minimum(edges[:, 3] - n_prefix, encoded.ids.size)
+        held = first < last
+        outside = first[held] < 0
+        inside = np.maximum(first[held], 0)
+        outside |= (encoded.ends[inside] < begin[held]) | (encoded.starts[last[held] - 1] > end[held])
+        if outside.any():
+            return [f"span {int(np.flatnonzero(held)[outside][0])}: its tokens lie outside of its characters"]
         return []
 
     def _load(self, name: str, special: bool, append_eos: bool) -> TrajectoryTokenizer | str:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deepcoder_hf.errors import AlignmentError
-from deepcoder_hf.tokens.engines import Encoded
+from deepcoder_hf.tokens.engines import Encoded, character_bytes
 
 Int64 = npt.NDArray[np.int64]
 Straddle = Literal["first", "majority", "none"]
@@ -85,12 +85,8 @@ def align_spans(
 
 def _character_maps(texts: Sequence[str]) -> dict[int, Int64]:
     """For the texts that are not ASCII: where each character begins, in bytes, and the size, int64 [chars + 1]."""
-    maps: dict[int, Int64] = {}
-    for row, text in enumerate(texts):
-        if not text.isascii():
-            data = np.frombuffer(text.encode(), np.uint8)
-            maps[row] = np.append(np.flatnonzero((data & 0xC0) != 0x80), data.size).astype(np.int64)
-    return maps
+    maps = ((row, character_bytes(text)) for row, text in enumerate(texts))
+    return {row: to_byte for row, to_byte in maps if to_byte is not None}
 
 
 def _to_bytes(chars: Int64, span_rows: Int64, maps: dict[int, Int64]) -> Int64:

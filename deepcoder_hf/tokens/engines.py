@@ -9,7 +9,7 @@ engine.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Protocol
@@ -40,6 +40,20 @@ class Encoded:
     """Whether the reference engine encoded a text, bool [R]."""
 
 
+def each_text(encoded: Encoded) -> Iterator[Encoded]:
+    """The tokens of each text as a batch of its own."""
+    for row, (first, last) in enumerate(pairwise(encoded.rows.tolist())):
+        base = encoded.text_starts[row]
+        yield Encoded(
+            ids=encoded.ids[first:last],
+            rows=np.array([0, last - first]),
+            text_starts=encoded.text_starts[row : row + 2] - base,
+            starts=encoded.starts[first:last] - base,
+            ends=encoded.ends[first:last] - base,
+            by_reference=encoded.by_reference[row : row + 1],
+        )
+
+
 class Engine(Protocol):
     """What turns texts into tokens; engines differ in speed only."""
 
@@ -60,7 +74,7 @@ def _offsets(sizes: Int64) -> Int64:
     return offsets
 
 
-def _char_to_byte(text: str) -> Int64 | None:
+def character_bytes(text: str) -> Int64 | None:
     """Byte where each character of a text begins, and its size, int64 [chars + 1]; None for ASCII."""
     if text.isascii():
         return None
@@ -90,7 +104,7 @@ class ReferenceEngine:
         for row, (encoding, (first, last)) in enumerate(zip(encodings, pairwise(rows.tolist()), strict=True)):
             ids[first:last] = encoding.ids
             offsets = np.array(encoding.offsets, np.int64).reshape(-1, 2)
-            to_byte = _char_to_byte(texts[row])
+            to_byte = character_bytes(texts[row])
             offsets = offsets if to_byte is None else to_byte[offsets]
             # a token that a tokenizer inserts without a place of its own may go back: `accumulate` below mends it
             starts[first:last], ends[first:last] = (offsets + text_starts[row]).T
