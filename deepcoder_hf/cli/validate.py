@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-
 SHOWN = 10
 """Invalid rows that are shown in words."""
 
