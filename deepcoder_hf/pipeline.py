@@ -7,7 +7,7 @@ A record that cannot be used becomes an outcome, never an exception: `n_read == 
 
 from __future__ import annotations
 
-import time
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,9 @@ from deepcoder_hf.dataset.output import (
 from deepcoder_hf.dataset.validate import validate_rows
 from deepcoder_hf.errors import InputError, OutputError
 from deepcoder_hf.fingerprint import parsed_fingerprint
-from deepcoder_hf.run import Run, run_shards
+from deepcoder_hf.run import Run, now, run_shards
 from deepcoder_hf.settings import load_config
+from deepcoder_hf.shards import cache_root
 from deepcoder_hf.stages import parse_records, process_records
 from deepcoder_hf.streaming import stream_rows
 
@@ -85,6 +86,9 @@ class TrajectoryProcessor:
             The run: `dataset()` gives the kept rows, `report()` the figures, `rejects()` what was not kept and why.
         """
         if set(dataset.column_names) != set(RAW_FEATURES):
+            fingerprint = parsed_fingerprint(dataset._fingerprint, self.config.readers.licence)
+            cache_file = cache_root(self.config) / f"raw-{fingerprint}.arrow"  # workers map the file; memory they copy
+            cache_file.parent.mkdir(parents=True, exist_ok=True)
             dataset = dataset.with_format(None).map(
                 parse_records,
                 batched=True,
@@ -92,7 +96,8 @@ class TrajectoryProcessor:
                 remove_columns=dataset.column_names,
                 features=RAW_FEATURES,
                 fn_kwargs={"licence": self.config.readers.licence},
-                new_fingerprint=parsed_fingerprint(dataset._fingerprint, self.config.readers.licence),
+                cache_file_name=str(cache_file),
+                new_fingerprint=fingerprint,
             )
         return run_shards(dataset, self.config, num_proc, progress)
 
@@ -126,7 +131,7 @@ class TrajectoryProcessor:
             InputError: An input is missing, or holds no trajectories.
             OutputError: The output exists or cannot be written.
         """
-        began = time.perf_counter(), time.process_time()
+        began = now()
         target = Path(output)
         kind = format_of(target, form)
         check_output(target, kind, overwrite)
@@ -143,11 +148,14 @@ class TrajectoryProcessor:
         with staging(target) as folder:
             staged = folder / (target.name or "dataset")
             writer = writer_for(staged, kind)
-            for table in run.tables():
-                writer.write(table)
+            with (folder / REJECTS).open("w", encoding="utf-8", newline="\n") as rejected:
+                for table in run.tables(lambda reject: rejected.write(json.dumps(reject, ensure_ascii=False) + "\n")):
+                    writer.write(table)
             writer.close()
             report = run.report(began)
-            sides = run.write_sides(folder, report)
+            written = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
+            (folder / REPORT).write_text(written, encoding="utf-8")
+            sides = {name: folder / name for name in (REPORT, REJECTS)}
             if kind == "dataset":
                 for name, path in sides.items():
                     path.replace(staged / name)

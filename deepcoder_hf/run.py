@@ -6,11 +6,11 @@ An interrupted run starts again after the last finished shard; a finished one is
 from __future__ import annotations
 
 import json
+import os
 import platform
 import time
 from collections.abc import Callable, Iterator
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,13 +20,18 @@ from datasets import Dataset, concatenate_datasets
 
 from deepcoder_hf.config import Config
 from deepcoder_hf.dataset.features import SAD_FEATURES
-from deepcoder_hf.dataset.output import REJECTS, REPORT
 from deepcoder_hf.dataset.report import ReportBuilder
 from deepcoder_hf.filters.duplicates import REASON, Duplicates
 from deepcoder_hf.shards import Shard, fill_cache, plan_shards
 from deepcoder_hf.tokens.tokenizer import cached_tokenizer
 
+OnReject = Callable[[dict[str, Any]], Any]
 PACKAGES = ("datasets", "transformers", "tokenizers", "pyarrow", "numpy")
+
+
+def now() -> tuple[float, float]:
+    """Wall seconds, and CPU-seconds of this process and of the workers that have ended."""
+    return time.perf_counter(), sum(os.times()[:4])
 
 
 def run_shards(raw: Dataset, config: Config, num_proc: int | None, progress: Callable[[int, int], None] | None) -> Run:
@@ -48,14 +53,16 @@ class Run:
     def __init__(self, raw: Dataset, shards: list[Shard], config: Config, n_cached: int) -> None:
         self.raw, self.shards, self.config, self.n_cached = raw, shards, config, n_cached
         self._report: ReportBuilder | None = None
-        self._rejects: list[dict[str, Any]] = []
 
-    def tables(self) -> Iterator[pa.Table]:
-        """Kept rows with the columns of `SAD_FEATURES`, a bounded table at a time; fills the report on the way."""
-        report, duplicates = ReportBuilder(), Duplicates() if self.config.filters.drop_duplicates else None
-        self._rejects = []
+    def tables(self, on_reject: OnReject | None = None) -> Iterator[pa.Table]:
+        """Kept rows with the columns of `SAD_FEATURES`, a bounded table at a time; fills the report on the way.
+
+        Args:
+            on_reject: Called with each record that was not kept; see `rejects`.
+        """
+        report, duplicates = ReportBuilder(), self._duplicates()
         for part in self._parts():
-            kept, keep = self._judge(part, report, duplicates)
+            kept, keep = self._judge(part, report, duplicates, on_reject)
             report.add_rows(kept)
             if keep.any():
                 yield kept.drop_columns(["outcome"])
@@ -63,8 +70,7 @@ class Run:
 
     def dataset(self) -> Dataset:
         """The kept rows as one `Dataset` over the cache files, without a copy."""
-        report, duplicates = ReportBuilder(), Duplicates() if self.config.filters.drop_duplicates else None
-        self._rejects = []
+        report, duplicates = ReportBuilder(), self._duplicates()
         keeps = [self._judge(part, report, duplicates)[1] for part in self._parts()]
         if not self.shards:
             return Dataset.from_dict({name: [] for name in SAD_FEATURES}, features=SAD_FEATURES)
@@ -75,7 +81,7 @@ class Run:
         return rows.remove_columns("outcome")
 
     def report(self, began: tuple[float, float] | None = None) -> dict[str, Any]:
-        """The figures of the run; `began` is (wall, CPU) seconds at its start."""
+        """The figures of the run; `began` is what `now` said at its start."""
         if self._report is None:
             for _ in self.tables():
                 pass
@@ -94,10 +100,11 @@ class Run:
         }
         report = self._report.build(facts)
         if began is not None:
-            seconds = time.perf_counter() - began[0]
+            wall, cpu = now()
+            seconds = wall - began[0]
             report["speed"] = {
                 "seconds": round(seconds, 3),
-                "cpu_seconds": round(time.process_time() - began[1], 3),
+                "cpu_seconds": round(cpu - began[1], 3),
                 "trajectories_per_hour": round(report["n_read"] / seconds * 3600),
                 "rows_per_s": round(report["n_rows"] / seconds, 1),
                 "tokens_per_s": round(report["tokens"]["total"] / seconds, 1),
@@ -106,17 +113,14 @@ class Run:
 
     def rejects(self) -> list[dict[str, Any]]:
         """Records that were not kept: source, line, status, reason, message and, where reading failed, an excerpt."""
-        if self._report is None:
-            self.report()
-        return self._rejects
+        found: list[dict[str, Any]] = []
+        report, duplicates = ReportBuilder(), self._duplicates()
+        for part in self._parts():
+            self._judge(part, report, duplicates, found.append)
+        return found
 
-    def write_sides(self, folder: Path, report: dict[str, Any]) -> dict[str, Path]:
-        """Write the report and the rejects into a folder; returns their paths by name."""
-        (folder / REPORT).write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        with (folder / REJECTS).open("w", encoding="utf-8", newline="\n") as file:
-            for reject in self.rejects():
-                file.write(json.dumps(reject, ensure_ascii=False) + "\n")
-        return {REPORT: folder / REPORT, REJECTS: folder / REJECTS}
+    def _duplicates(self) -> Duplicates | None:
+        return Duplicates() if self.config.filters.drop_duplicates else None
 
     def _parts(self) -> Iterator[pa.Table]:
         """The cached rows, a record batch at a time: mapped from disk, neither loaded nor copied."""
@@ -125,7 +129,11 @@ class Run:
                 yield pa.Table.from_batches([batch])
 
     def _judge(
-        self, part: pa.Table, report: ReportBuilder, duplicates: Duplicates | None
+        self,
+        part: pa.Table,
+        report: ReportBuilder,
+        duplicates: Duplicates | None,
+        on_reject: OnReject | None = None,
     ) -> tuple[pa.Table, npt.NDArray[np.bool_]]:
         """The kept rows of a part and which they are; records and rejects are counted."""
         outcome = part.column("outcome").combine_chunks()
@@ -141,19 +149,21 @@ class Run:
         begins = np.flatnonzero(first)
         formats, unread = (outcome.field(name).to_pylist() for name in ("source_format", "unread"))
         report.add_records(*_at(begins, status, reasons, formats, unread))
-        for n in begins[~keep[begins]].tolist():
-            row = outcome[n].as_py()
-            self._rejects.append(
-                {
-                    "source": row["source_path"],
-                    "line": row["line"],
-                    "status": status[n],
-                    "reason": reasons[n],
-                    "message": row["message"] or "exactly the text of an earlier trajectory",
-                    "record": _excerpt(row["excerpt"]),
-                }
-            )
+        if on_reject is not None:
+            for n in begins[~keep[begins]].tolist():
+                on_reject(_reject(outcome[n].as_py(), status[n], reasons[n]))
         return _select(part, keep), keep
+
+
+def _reject(row: dict[str, Any], status: str, reason: str | None) -> dict[str, Any]:
+    return {
+        "source": row["source_path"],
+        "line": row["line"],
+        "status": status,
+        "reason": reason,
+        "message": row["message"] or "exactly the text of an earlier trajectory",
+        "record": _excerpt(row["excerpt"]),
+    }
 
 
 def _at(rows: npt.NDArray[np.int64], *columns: list[Any]) -> Iterator[list[Any]]:

@@ -39,15 +39,17 @@ class Shard:
     fingerprint: str
 
 
+def cache_root(config: Config) -> Path:
+    """Folder for what is made of datasets that have no cache file of their own."""
+    return Path(config.dataset.cache_dir or hf_config.HF_DATASETS_CACHE) / "deepcoder_hf"
+
+
 def plan_shards(raw: Dataset, config: Config) -> list[Shard]:
     """Cut raw rows into shards by records and bytes; the plan depends on the data and the settings alone."""
     sizes = _row_bytes(raw)
     fingerprint = rows_fingerprint(raw._fingerprint, config)
-    if raw.cache_files:
-        folder = Path(raw.cache_files[0]["filename"]).parent
-    else:
-        folder = Path(config.dataset.cache_dir or hf_config.HF_DATASETS_CACHE) / "deepcoder_hf"
-    folder = folder / f"sad-{fingerprint}"
+    beside = Path(raw.cache_files[0]["filename"]).parent if raw.cache_files else cache_root(config)
+    folder = beside / f"sad-{fingerprint}"
     shards = []
     start, total = 0, len(raw)
     ends = np.cumsum(sizes)
@@ -111,12 +113,14 @@ def fill_cache(
     Raises:
         DeepcoderError: A worker was killed, for want of memory perhaps; finished shards are kept.
     """
-    missing = [shard for shard in shards if not _is_whole(shard)]
-    n_cached = len(shards) - len(missing)
     report = progress or (lambda records, tokens: None)
+    missing = []
     for shard in shards:
-        if shard not in missing:
+        if _is_whole(shard):
             report(*run_shard(raw, shard, config))
+        else:
+            missing.append(shard)
+    n_cached = len(shards) - len(missing)
     workers = min(num_proc or 1, len(missing))
     if workers > 1:
         _run_pool(raw, missing, config, workers, report)
