@@ -49,7 +49,8 @@ class Commands(click.Group):
             code = _exit_code(error)
             if code is None:
                 raise
-            _say(_one_line(error))
+            if not isinstance(error, BrokenPipeError):  # the reader has gone: nothing can be said, nothing is wrong
+                _say(_one_line(error))
             ctx.exit(code)
 
 
@@ -60,7 +61,7 @@ def _exit_code(error: Exception) -> int | None:
     if any(base.__name__ in SETUP_ERRORS for base in type(error).__mro__):
         return 2
     if isinstance(error, BrokenPipeError):
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # the reader has gone; nothing more can be said
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # what is still buffered has nowhere to go
         return 1
     return 1 if isinstance(error, DeepcoderError | OSError) else None
 

@@ -7,6 +7,7 @@ Loading scripts are gone since datasets 4.0 and there is no supported plugin hoo
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from datasets.data_files import DataFilesDict, DataFilesList
 from deepcoder_hf.config import ReadersConfig
 from deepcoder_hf.dataset.features import RAW_FEATURES
 from deepcoder_hf.dataset.raw import raw_tables
-from deepcoder_hf.errors import ConfigError, DeepcoderError, InputError
+from deepcoder_hf.errors import ConfigError, DeepcoderError, InputError, OutputError
 from deepcoder_hf.fingerprint import code_digest, digest
 from deepcoder_hf.readers.containers.files import InputFile, find_files
 
@@ -136,7 +137,9 @@ def load_trajectories(
 
     Raises:
         InputError: A path does not exist, holds no trajectories, or cannot be read.
+        OutputError: The cache folder cannot be written.
     """
+    _check_cache(cache_dir or str(datasets.config.HF_DATASETS_CACHE))
     builder = TrajectoryBuilder(data_files=data_files, readers=readers, cache_dir=cache_dir)
     if streaming:
         return builder.as_streaming_dataset(split=split)
@@ -150,6 +153,18 @@ def load_trajectories(
                 raise error.__cause__ from None
             raise
         return _as_dataset(builder, split)
+
+
+def _check_cache(folder: str) -> None:
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"cannot write the cache in {folder}: {error.strerror or error}; name another folder with "
+            "HF_DATASETS_CACHE or dataset.cache_dir"
+        ) from None
 
 
 def _as_dataset(builder: TrajectoryBuilder, split: str | None) -> Any:

@@ -30,6 +30,8 @@ class Lookahead:
 
     def __init__(self, blob: bytes, hits: Sequence[Hit], start: int, end: int, library: Library, turns: bool) -> None:
         self.blob, self.hits, self.start, self.end, self.library, self.turns = blob, hits, start, end, library, turns
+        self.at = 0
+        """Index of the marker that the machine acts on."""
         self._index: dict[Key, list[Hit]] | None = None
 
     def next(self, key: Key, position: int) -> Hit | None:
@@ -70,6 +72,10 @@ class Lookahead:
 
     def closer(self, opened: int, pattern: PatternConfig, position: int) -> Hit | None:
         """The marker that closes a block; None where a turn, or for actions the same opener, comes before it."""
+        if self.at + 1 < len(self.hits):  # most blocks hold no other marker: no look-up is needed
+            hit = self.hits[self.at + 1]
+            if opened in self.library.markers[hit[2]].closes and hit[0] >= position:
+                return hit
         close = self.next(("close", opened), position)
         if close is None:
             return None

@@ -76,8 +76,9 @@ class Machine:
         if self.whole and self.hits and self.hits[0][0] <= self.out.fresh:
             self.dialogue = "any_turn" in self.library.markers[self.hits[0][2]].keys
         position = self.start
-        for hit in self.hits:
+        for index, hit in enumerate(self.hits):
             if hit[0] >= position:
+                self.ahead.at = index
                 position = self._take(hit)
         self._end_turn()
         if self.whole and not self.agent_seen and len(self.out.items) == 1 and not self.out.items[0][1]:
@@ -264,7 +265,8 @@ class Machine:
         self.label = pattern if pattern.kind == "label" else None
         start = self.out.make_room(position)
         if not self.blocked:
-            self._decide_loose(position, kind)
+            if self.out.loose:
+                self._decide_loose(position, kind)
             self.role = "assistant" if kind else "user"
             self.agent_seen = self.agent_seen or kind not in (OTHER, OBSERVATION)
         self.out.put(start, kind, pattern.subtype or pattern.name, confidence, pattern.name)

@@ -68,7 +68,7 @@ def byte_sizes(texts: Sequence[str]) -> Int64:
     return np.fromiter((len(t) if t.isascii() else len(t.encode()) for t in texts), np.int64, len(texts))
 
 
-def _offsets(sizes: Int64) -> Int64:
+def _offsets(sizes: Int64 | Int32) -> Int64:
     offsets = np.zeros(sizes.size + 1, np.int64)
     np.cumsum(sizes, out=offsets[1:])
     return offsets
@@ -186,8 +186,8 @@ class FastEngine:
         return Encoded(ids, rows, text_starts, starts, ends, by_reference)
 
 
-def byte_lengths(spec: dict[str, Any]) -> Int64:
-    """Byte length of every id of a byte-level BPE `tokenizer.json`, int64 [largest id + 1]; ids without a token are 0.
+def byte_lengths(spec: dict[str, Any]) -> Int32:
+    """Byte length of every id of a byte-level BPE `tokenizer.json`, int32 [largest id + 1]; ids without a token are 0.
 
     One printable character stands for one byte (GPT-2); added tokens count their own UTF-8 bytes.
 
@@ -197,7 +197,7 @@ def byte_lengths(spec: dict[str, Any]) -> Int64:
     if not is_byte_level(spec):
         raise ValueError("not a byte-level BPE tokenizer with normaliser none or NFC")
     vocab, added = spec["model"]["vocab"], spec["added_tokens"]
-    lengths = np.zeros(max([*vocab.values(), *(token["id"] for token in added)]) + 1, np.int64)
+    lengths = np.zeros(max([*vocab.values(), *(token["id"] for token in added)]) + 1, np.int32)
     for piece, number in vocab.items():
         lengths[number] = len(piece)
     for token in added:

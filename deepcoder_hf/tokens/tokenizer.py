@@ -191,10 +191,11 @@ def load_backend(name: str) -> tuple[Tokenizer, str | None]:
         TokenizerError: Nothing is there, or it is slow and has no offsets.
     """
     path = Path(name).expanduser()
+    eos: str | None
     if name in QWEN3_NAMES and not path.exists():
         backend, eos = Tokenizer.from_file(str(qwen3_file())), EOS_TOKEN
     elif path.is_file():
-        backend, eos = _from_file(path), None
+        backend, eos = _from_file(path), _eos_beside(path)
     else:
         backend, eos = _from_transformers(name, path)
     backend.no_truncation()
@@ -207,6 +208,16 @@ def _from_file(path: Path) -> Tokenizer:
         return Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers raises plain Exception
         raise TokenizerError(f"{path}: expected a tokenizer.json of `tokenizers`: {error}") from None
+
+
+def _eos_beside(path: Path) -> str | None:
+    """The EOS token that the tokenizer_config.json beside a tokenizer.json names, if there is one."""
+    try:
+        eos = json.loads((path.parent / "tokenizer_config.json").read_text(encoding="utf-8")).get("eos_token")
+    except (OSError, ValueError, AttributeError):
+        return None
+    eos = eos.get("content") if isinstance(eos, dict) else eos
+    return eos if isinstance(eos, str) else None
 
 
 def _from_transformers(name: str, path: Path) -> tuple[Tokenizer, str | None]:

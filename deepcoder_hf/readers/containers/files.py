@@ -151,9 +151,9 @@ def _expand_folder(folder: str) -> Iterator[InputFile]:
             yield InputFile(path, _name(path, folder), _digest([path], path))
     if not paths:
         wanted = " ".join(sorted(SUFFIXES))
+        got = f"{n_others} files of other suffixes; name those themselves, or" if n_others else "no file;"
         raise InputError(
-            f"expected trajectories in the folder {folder!r} ({wanted}, also .gz .zst), got {n_others} files of "
-            "other suffixes; name those files themselves, or check the path"
+            f"expected trajectories in the folder {folder!r} ({wanted}, also .gz .zst), got {got} check the path"
         )
 
 
