@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from re import _constants as sre  # type: ignore[attr-defined]
 from re import _parser as sre_parser  # type: ignore[attr-defined]
 from typing import Any, Literal
@@ -98,6 +98,51 @@ def check_expression(pattern: PatternConfig, field: Literal["open", "close"]) ->
     if not at_line_start and parsed[0][0] is not sre.LITERAL:
         raise _refuse(pattern, field, "does not begin with a literal; begin it with one, or with ^ for a line's start")
     return body, at_line_start
+
+
+def by_literals(bodies: Sequence[str]) -> tuple[str, list[int]] | None:
+    """One expression for bodies that share their first literal, branching on the second before anything else.
+
+    `re` tries alternatives one by one, so that 200 of them cost a microsecond at every `<`; a branch on one literal
+    rejects at once (measured: twice as fast in all).
+
+    Args:
+        bodies: Expressions; of those that can match at one place the first wins.
+
+    Returns:
+        The expression, in which each body ends with an empty group, and which body each group stands for; None where
+        the bodies do not begin with one and the same literal.
+    """
+    order: dict[str, list[tuple[int, str]]] = {}
+    starts = set()
+    for number, body in enumerate(bodies):
+        split = _split_literal(body)
+        if split is None:
+            return None
+        starts.add(split[0])
+        second, rest = _split_literal(split[1]) or ("", split[1])
+        order.setdefault(second, []).append((number, rest))
+    if len(starts) != 1:
+        return None
+    order[""] = order.pop("", [])  # what begins otherwise comes last
+    if not order[""]:
+        del order[""]
+    branches = [f"{second}(?:{'|'.join(f'(?:{rest})()' for _, rest in group)})" for second, group in order.items()]
+    return f"{starts.pop()}(?:{'|'.join(branches)})", [number for group in order.values() for number, _ in group]
+
+
+def _split_literal(body: str) -> tuple[str, str] | None:
+    """The first literal of an expression, as it is written, and the rest; None where the two cannot be cut apart."""
+    size = 2 if body.startswith("\\") else 1
+    first, rest = body[:size], body[size:]
+    try:
+        parsed, head = sre_parser.parse(body), sre_parser.parse(first)
+        sre_parser.parse(rest)
+    except re.error:
+        return None
+    if len(head) != 1 or head[0][0] is not sre.LITERAL or repr(parsed[1:]) != repr(sre_parser.parse(rest)[0:]):
+        return None
+    return (first, rest) if parsed[0] == head[0] else None
 
 
 def first_bytes(expression: str) -> set[int] | None:

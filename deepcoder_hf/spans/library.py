@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from deepcoder_hf.config import PatternConfig, SpansConfig
 from deepcoder_hf.errors import ConfigError
-from deepcoder_hf.spans.expressions import check_expression, first_bytes
+from deepcoder_hf.spans.expressions import by_literals, check_expression, first_bytes
 
 LINE = "\n"
 LABEL = r"\n[ \t]{0,3}+(?:\*\*|#{1,4} )?+"
@@ -130,7 +130,11 @@ def _alternation(anchor: str, members: list[tuple[str, int]]) -> tuple[re.Patter
     members.sort(key=lambda member: (member[0] in FENCES, -len(member[0])))
     # An empty group at the end of each alternative tells which one matched, and leaves the quick reject on the first
     # literal alone, as a group around the alternative would not. The set of first bytes rejects most lines at once.
-    alternatives = "|".join(f"(?:{body})()" for body, _ in members)
+    bodies = [body for body, _ in members]
+    if not anchor and (tree := by_literals(bodies)) is not None:
+        branching, order = tree
+        return re.compile(branching.encode("utf-8", "surrogatepass")), tuple(members[n][1] for n in order), False
+    alternatives = "|".join(f"(?:{body})()" for body in bodies)
     first = first_bytes(alternatives) if anchor else None
     ahead = b"(?=[" + b"".join(b"\\x%02x" % byte for byte in sorted(first)) + b"])" if first else b""
     expression = anchor.encode() + ahead + b"(?:" + alternatives.encode("utf-8", "surrogatepass") + b")"
