@@ -6,18 +6,18 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 .PHONY: demo test test-slow lint bench clean
 
 .venv/demo.done: pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit("deepcoder-hf needs Python 3.11 or newer, got " + sys.version.split()[0] + "; run make with PYTHON=/path/to/python3.11") if sys.version_info < (3, 11) else None'
-	$(PYTHON) -m venv .venv
-	$(PIP) --editable '.[fast]'
-	touch $@
+	@$(PYTHON) -c 'import sys; sys.exit("deepcoder-hf needs Python 3.11 or newer, got " + sys.version.split()[0] + "; run make with PYTHON=/path/to/python3.11") if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -m venv .venv
+	@$(PIP) --editable '.[fast]'
+	@touch $@
 
 .venv/test.done: .venv/demo.done
-	$(PIP) --editable '.[fast,test]'
-	touch $@
+	@$(PIP) --editable '.[fast,test]'
+	@touch $@
 
 .venv/bench.done: .venv/test.done
-	$(PIP) --editable '.[fast,test,bench]'
-	touch $@
+	@$(PIP) --editable '.[fast,test,bench]'
+	@touch $@
 
 demo: .venv/demo.done
 	@$(BIN)/deepcoder-hf demo

@@ -224,10 +224,17 @@ def test_a_tokenizer_that_cannot_be_used_is_an_error_of_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_append_eos_needs_a_tokenizer_that_names_one(tiny_folder: Callable[[str], Path]) -> None:
-    path = tiny_folder("tiny_bpe") / "tokenizer.json"
+def test_append_eos_needs_a_tokenizer_that_names_one(tiny_folder: Callable[[str], Path], tmp_path: Path) -> None:
+    alone = tmp_path / "tokenizer.json"
+    alone.write_bytes((tiny_folder("tiny_bpe") / "tokenizer.json").read_bytes())
     with pytest.raises(TokenizerError, match="names no EOS token"):
-        TrajectoryTokenizer(TokensConfig(model_name=str(path), append_eos=True))
+        TrajectoryTokenizer(TokensConfig(model_name=str(alone), append_eos=True))
+
+
+def test_a_tokenizer_file_takes_its_eos_from_the_configuration_beside_it(tiny_folder: Callable[[str], Path]) -> None:
+    folder = tiny_folder("tiny_bpe")
+    of_file = TrajectoryTokenizer(TokensConfig(model_name=str(folder / "tokenizer.json"), append_eos=True))
+    assert of_file.eos_id == TrajectoryTokenizer(TokensConfig(model_name=str(folder), append_eos=True)).eos_id
 
 
 # --- the bundled Qwen3 -----------------------------------------------------------------------------------------------
