@@ -1,0 +1,78 @@
+"""Tokenizers by name: bundled, a file, a folder, or the Hub."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from deepcoder_hf.errors import TokenizerError
+from deepcoder_hf.tokens.bundled import EOS_TOKEN, QWEN3_NAMES, qwen3_file
+
+
+def load_backend(name: str) -> tuple[Tokenizer, str | None]:
+    """Load the `tokenizers` object behind a name.
+
+    Args:
+        name: A bundled Qwen3 name, a tokenizer.json, a folder with one, or a Hub name (in this order).
+
+    Returns:
+        The tokenizer without truncation and padding, and its EOS token where one is known.
+
+    Raises:
+        TokenizerError: Nothing is there, or it is slow and has no offsets.
+    """
+    path = Path(name).expanduser()
+    eos: str | None
+    if name in QWEN3_NAMES and not path.exists():
+        backend, eos = Tokenizer.from_file(str(qwen3_file())), EOS_TOKEN
+    elif path.is_file():
+        backend, eos = _from_file(path), _eos_beside(path)
+    else:
+        backend, eos = _from_transformers(name, path)
+    backend.no_truncation()
+    backend.no_padding()
+    return backend, eos
+
+
+def _from_file(path: Path) -> Tokenizer:
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises plain Exception
+        raise TokenizerError(f"{path}: expected a tokenizer.json of `tokenizers`: {error}") from None
+
+
+def _eos_beside(path: Path) -> str | None:
+    """The EOS token that the tokenizer_config.json beside a tokenizer.json names, if there is one."""
+    try:
+        eos = json.loads((path.parent / "tokenizer_config.json").read_text(encoding="utf-8")).get("eos_token")
+    except (OSError, ValueError, AttributeError):
+        return None
+    eos = eos.get("content") if isinstance(eos, dict) else eos
+    return eos if isinstance(eos, str) else None
+
+
+def _from_transformers(name: str, path: Path) -> tuple[Tokenizer, str | None]:
+    if not path.is_dir() and (name.count("/") != 1 or name.startswith((".", "/", "~"))):
+        raise TokenizerError(
+            f"tokenizer {name!r}: no such file or folder; expected a folder with tokenizer.json, a tokenizer.json, "
+            "or a Hub name such as Qwen/Qwen3-0.6B"
+        )
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+    from transformers import AutoTokenizer
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(path) if path.is_dir() else name, trust_remote_code=False)
+    except Exception as error:  # a dozen types: OSError, ValueError, HTTP and JSON errors
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise TokenizerError(f"tokenizer {name!r} cannot be loaded: {first}") from None
+    if not getattr(tokenizer, "is_fast", False):
+        raise TokenizerError(
+            f"tokenizer {name!r} is slow ({type(tokenizer).__name__}): it gives no character offsets; expected one "
+            "with a tokenizer.json (AutoTokenizer.from_pretrained(...).is_fast)"
+        )
+    return tokenizer.backend_tokenizer, tokenizer.eos_token
