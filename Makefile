@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-slow lint bench clean
+.PHONY: demo test test-slow coverage lint bench clean
 
 .venv/demo.done: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("deepcoder-hf needs Python 3.11 or newer, got " + sys.version.split()[0] + "; run make with PYTHON=/path/to/python3.11") if sys.version_info < (3, 11) else None'
@@ -27,6 +27,9 @@ test: .venv/test.done lint
 
 test-slow: .venv/test.done
 	$(BIN)/python -m pytest -m slow
+
+coverage: .venv/test.done
+	$(BIN)/python -m pytest -m 'not slow' --cov --cov-branch --cov-report=term-missing:skip-covered
 
 lint: .venv/test.done
 	$(BIN)/ruff check .

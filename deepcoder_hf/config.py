@@ -77,7 +77,7 @@ class SpansConfig(Section):
     min_confidence: float = Field(default=0.0, ge=0.0, le=1.0)
     """Spans below this confidence become OTHER (the seed's confidence_threshold)."""
     families: tuple[str, ...] | None = None
-    """Names of the built-in patterns to use; null uses all."""
+    """Names of the built-in patterns to use; null uses all. Turns of user, system and tool are always known."""
     patterns: tuple[PatternConfig, ...] = ()
     """Patterns of your own; one with a built-in name replaces it."""
 

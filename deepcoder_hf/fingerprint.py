@@ -72,6 +72,15 @@ def rows_fingerprint(raw_fingerprint: str, config: Config) -> str:
     tokenizer = cached_tokenizer(config.tokens)
     settings = config.model_dump(mode="json", exclude={"dataset", "readers"})
     settings["filters"]["drop_duplicates"] = None  # applied after the cache
+    added = [tokenizer.prefix_ids, tokenizer.suffix_ids, tokenizer.eos_id]
     return digest(
-        [raw_fingerprint, settings, code_digest(), tokenizer.digest, tokenizer.engine.name, tokenizer.engine_version]
+        [
+            raw_fingerprint,
+            settings,
+            code_digest(),
+            tokenizer.digest,
+            added,
+            tokenizer.engine.name,
+            tokenizer.engine_version,
+        ]
     )

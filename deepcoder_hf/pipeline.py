@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset, IterableDataset
 
 from deepcoder_hf.config import Config
-from deepcoder_hf.dataset.builder import Paths, load_trajectories
+from deepcoder_hf.dataset.builder import Paths, load_trajectories, quiet
 from deepcoder_hf.dataset.features import RAW_FEATURES, SAD_FEATURES
 from deepcoder_hf.dataset.load import read_rows
 from deepcoder_hf.dataset.output import (
@@ -29,7 +30,7 @@ from deepcoder_hf.dataset.output import (
     writer_for,
 )
 from deepcoder_hf.dataset.validate import validate_rows
-from deepcoder_hf.errors import InputError, OutputError
+from deepcoder_hf.errors import InputError, OutputError, SchemaError
 from deepcoder_hf.fingerprint import parsed_fingerprint
 from deepcoder_hf.run import Run, now, run_shards
 from deepcoder_hf.settings import load_config
@@ -67,12 +68,13 @@ class TrajectoryProcessor:
         Args:
             dataset: A `Dataset` or `IterableDataset` of raw rows (from `load_trajectories`), or of records in any known
                 format, a column a key.
-            num_proc: Processes, for a `Dataset`; a stream takes those of its own data loader.
+            num_proc: Processes, for a `Dataset`; a stream is processed where it is read.
 
         Returns:
             The kept rows (`SAD_FEATURES`), in order: a `Dataset`, or an `IterableDataset` for a stream.
 
         Raises:
+            SchemaError: It is something else, a DatasetDict for example.
             TokenizerError: The tokenizer cannot be used.
         """
         if isinstance(dataset, IterableDataset):
@@ -85,20 +87,30 @@ class TrajectoryProcessor:
         Returns:
             The run: `dataset()` gives the kept rows, `report()` the figures, `rejects()` what was not kept and why.
         """
-        if set(dataset.column_names) != set(RAW_FEATURES):
+        if not isinstance(dataset, Dataset):
+            raise SchemaError(
+                f"expected a Dataset or an IterableDataset, got {type(dataset).__name__}; process the splits of a "
+                "DatasetDict one by one, and make a Dataset of a list with Dataset.from_list"
+            )
+        if not len(dataset):
+            return Run(dataset, [], self.config, 0)
+        if set(RAW_FEATURES) <= set(dataset.column_names):
+            dataset = dataset.select_columns(list(RAW_FEATURES))
+        else:
             fingerprint = parsed_fingerprint(dataset._fingerprint, self.config.readers.licence)
             cache_file = cache_root(self.config) / f"raw-{fingerprint}.arrow"  # workers map the file; memory they copy
             cache_file.parent.mkdir(parents=True, exist_ok=True)
-            dataset = dataset.with_format(None).map(
-                parse_records,
-                batched=True,
-                with_indices=True,
-                remove_columns=dataset.column_names,
-                features=RAW_FEATURES,
-                fn_kwargs={"licence": self.config.readers.licence},
-                cache_file_name=str(cache_file),
-                new_fingerprint=fingerprint,
-            )
+            with quiet():
+                dataset = dataset.with_format(None).map(
+                    parse_records,
+                    batched=True,
+                    with_indices=True,
+                    remove_columns=dataset.column_names,
+                    features=RAW_FEATURES,
+                    fn_kwargs={"licence": self.config.readers.licence},
+                    cache_file_name=str(cache_file),
+                    new_fingerprint=fingerprint,
+                )
         return run_shards(dataset, self.config, num_proc, progress)
 
     def process_files(
@@ -137,11 +149,9 @@ class TrajectoryProcessor:
         check_output(target, kind, overwrite)
         _check_inputs(inputs, target)
         readers, cache_dir = self.config.readers, self.config.dataset.cache_dir
-        raw = load_trajectories(inputs, num_proc=num_proc, cache_dir=cache_dir, readers=readers)
+        raw = load_trajectories(inputs, num_proc=num_proc, cache_dir=cache_dir, readers=readers, limit=limit)
         if not len(raw):
             raise InputError(f"{_names(inputs)}: expected trajectories, got no record; the files are empty")
-        if limit is not None:
-            raw = raw.select(range(min(limit, len(raw))))
         if on_read is not None:
             on_read(len(raw))
         run = self.run(raw, num_proc, progress)
@@ -205,10 +215,14 @@ def _names(inputs: Paths) -> str:
 
 
 def _check_inputs(inputs: Paths, target: Path) -> None:
-    """An output must never replace what it is made of."""
+    """An output must never replace what it is made of, nor be read as input the next time."""
+    final = target.resolve()
     for item in [inputs] if isinstance(inputs, str | Path) else inputs:
-        if Path(item).resolve() == target.resolve():
+        given = Path(item).resolve()
+        if given == final:
             raise OutputError(f"{target} is also an input; name another output")
+        if (given.is_dir() and final.is_relative_to(given)) or fnmatch(str(final), str(given)):
+            raise OutputError(f"{target} lies within the input {item}: the next run would read it; name it elsewhere")
 
 
 def seed_statistics(report: dict[str, Any]) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def command(sample_size: int | None, output: str, as_json: bool) -> None:
     show(report, output, False)
     click.echo(
         f"\nNext:\n"
-        f"  deepcoder-hf inspect {output} --row 7     (another trajectory)\n"
+        f"  deepcoder-hf inspect {output} --row {min(7, report['n_rows'] - 1)}     (another trajectory)\n"
         f"  deepcoder-hf validate --input {output}    (prove every row again)\n"
         f"  deepcoder-hf process --input YOUR_RUNS --output sad/ --config qwen3\n"
         f"and in Python: datasets.load_from_disk({output!r})"

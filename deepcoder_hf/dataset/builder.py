@@ -37,6 +37,8 @@ class TrajectoryConfig(datasets.BuilderConfig):
     """Limits of what is read."""
     files: dict[str, list[InputFile]] = field(default_factory=dict)
     """Files of each split, resolved from `data_files`."""
+    limit: int | None = None
+    """Most records of a split."""
 
 
 class TrajectoryBuilder(datasets.ArrowBasedBuilder):
@@ -45,6 +47,7 @@ class TrajectoryBuilder(datasets.ArrowBasedBuilder):
     Args:
         data_files: A file, a folder, a glob, an `hf://` path, `-`, a list of these, or a mapping from split to these.
         readers: Limits of what is read.
+        limit: Most records of a split; read with one process then.
         **kwargs: What `datasets.DatasetBuilder` takes: cache_dir, hash, dataset_name, config_name, ...
 
     Raises:
@@ -64,6 +67,7 @@ class TrajectoryBuilder(datasets.ArrowBasedBuilder):
         *args: Any,
         data_files: Paths | Mapping[str, Paths] | None = None,
         readers: ReadersConfig | None = None,
+        limit: int | None = None,
         hash: str | None = None,
         dataset_name: str | None = None,
         config_id: str | None = None,
@@ -88,9 +92,10 @@ class TrajectoryBuilder(datasets.ArrowBasedBuilder):
             data_files=resolved,
             hash=f"{hash or 'own'}-{code_digest()}",
             dataset_name=dataset_name or NAME,
-            config_id=config_id or f"files-{digest([identity, limits.model_dump(mode='json')])}",
+            config_id=config_id or f"files-{digest([identity, limits.model_dump(mode='json'), limit])}",
             readers=limits,
             files=files,
+            limit=limit,
             **kwargs,
         )
 
@@ -104,11 +109,12 @@ class TrajectoryBuilder(datasets.ArrowBasedBuilder):
         ]
 
     def _generate_tables(self, files: list[InputFile]) -> Iterator[tuple[Key, pa.Table]]:
-        n_tables = 0
+        n_tables, left = 0, self.config.limit
         for number, file in enumerate(files):
-            for table in raw_tables(file, self.config.readers):
+            for table in raw_tables(file, self.config.readers, left):
                 yield Key(number, n_tables), table
                 n_tables += 1
+                left = None if left is None else left - table.num_rows
         if not n_tables:  # a builder must write something; an empty table tells the caller that nothing was there
             yield Key(0, 0), RAW_FEATURES.arrow_schema.empty_table()
 
@@ -120,6 +126,7 @@ def load_trajectories(
     num_proc: int | None = None,
     cache_dir: str | None = None,
     readers: ReadersConfig | None = None,
+    limit: int | None = None,
 ) -> Any:
     """Load trajectory files as raw rows, from the Arrow cache where they have not changed.
 
@@ -130,6 +137,7 @@ def load_trajectories(
         num_proc: Processes that read; each takes whole files.
         cache_dir: Folder of the cache; None uses HF_DATASETS_CACHE.
         readers: Limits of what is read.
+        limit: Most records of a split; the rest is not read.
 
     Returns:
         A Dataset (or IterableDataset) with the columns of `RAW_FEATURES`. Records that could not be read are rows with
@@ -140,11 +148,12 @@ def load_trajectories(
         OutputError: The cache folder cannot be written.
     """
     _check_cache(cache_dir or str(datasets.config.HF_DATASETS_CACHE))
-    builder = TrajectoryBuilder(data_files=data_files, readers=readers, cache_dir=cache_dir)
+    builder = TrajectoryBuilder(data_files=data_files, readers=readers, limit=limit, cache_dir=cache_dir)
     if streaming:
         return builder.as_streaming_dataset(split=split)
     n_files = max(len(files) for files in builder.config.files.values())
-    workers = min(num_proc, n_files) if num_proc and num_proc > 1 and n_files > 1 else None
+    parallel = num_proc and num_proc > 1 and n_files > 1 and limit is None
+    workers = min(num_proc or 1, n_files) if parallel else None
     with quiet():
         try:
             builder.download_and_prepare(num_proc=workers)

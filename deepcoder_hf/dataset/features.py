@@ -76,6 +76,7 @@ OUTCOME_FEATURES = {
     "n_straddled": Value("int32"),
     "n_replaced": Value("int32"),
     "has_thinking": Value("bool"),
+    "by_reference": Value("bool"),
     "unread": List(Value("string")),
 }
 """What became of a record: `kept`, `dropped` (a filter) or `failed`; one entry a row, `first` on a record's first."""

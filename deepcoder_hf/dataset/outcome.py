@@ -60,6 +60,7 @@ class OutcomeColumn:
         n_trained = np.concatenate([tokens.n_trained for tokens, _ in computed])
         n_straddled = np.concatenate([tokens.n_straddled for tokens, _ in computed])
         marked = np.concatenate([marked_reasoning(spans) for _, spans in computed])
+        by_reference = np.concatenate([tokens.encoded.by_reference for tokens, _ in computed])
         picked = np.array(order, np.int64)
         frame = self.detected.frame
         hashes = [_text_hash(text) for text in self.detected.texts]
@@ -77,6 +78,7 @@ class OutcomeColumn:
             "n_straddled": n_straddled[picked].astype(np.int32),
             "n_replaced": [self.detected.n_replaced[n] for n in records],
             "has_thinking": marked[picked],
+            "by_reference": by_reference[picked],
             "unread": [self.detected.metadata[n].get("unread_fields") for n in records],
         }
         kind = shard_schema().field("outcome").type

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -57,8 +58,13 @@ def reject_row(path: str, line: int, reason: str, message: str, excerpt: str) ->
     return identity, identity, None, path, line, json.dumps(excerpt), reason, message
 
 
-def raw_tables(file: InputFile, limits: ReadersConfig) -> Iterator[pa.Table]:
+def raw_tables(file: InputFile, limits: ReadersConfig, limit: int | None = None) -> Iterator[pa.Table]:
     """The raw rows of one file, a table at a time; memory stays within a table and a record.
+
+    Args:
+        file: The file.
+        limits: Limits of what is read.
+        limit: Most rows; None for all.
 
     Raises:
         InputError: The file cannot be opened.
@@ -66,7 +72,7 @@ def raw_tables(file: InputFile, limits: ReadersConfig) -> Iterator[pa.Table]:
     parser = TrajectoryParser()
     rows: list[Row] = []
     n_chars = 0
-    for raw in iter_records(file, limits):
+    for raw in islice(iter_records(file, limits), limit):
         if raw.record is None:
             row = reject_row(file.name, raw.line, raw.reason, raw.message, raw.excerpt)
         else:

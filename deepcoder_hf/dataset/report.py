@@ -23,6 +23,7 @@ class ReportBuilder:
         self.reasons: dict[str, Counter[str]] = {"dropped": Counter(), "failed": Counter()}
         self.formats: Counter[str] = Counter()
         self.unread: Counter[str] = Counter()
+        self._thinking = False
         self.sums: Counter[str] = Counter()
         self.tokens = np.zeros(len(TYPES), np.int64)
         self.quality: list[np.ndarray[Any, np.dtype[np.float32]]] = []
@@ -51,8 +52,10 @@ class ReportBuilder:
         self.sums["rows"] += table.num_rows
         for name in ("n_trained", "n_straddled", "n_replaced"):
             self.sums[name] += pc.sum(outcome.field(name)).as_py()
-        first = outcome.field("first")
-        self.sums["thinking"] += pc.sum(pc.and_(outcome.field("has_thinking"), first)).as_py() or 0
+        self.sums["by_reference"] += pc.sum(outcome.field("by_reference")).as_py()
+        self._count_thinking(
+            *(outcome.field(name).to_numpy(zero_copy_only=False) for name in ("first", "has_thinking"))
+        )
         self.sums["valid"] += int(valid_rows(table).sum())
         quality = table.column("quality").combine_chunks()
         lengths = table.column("length").to_numpy()
@@ -62,6 +65,13 @@ class ReportBuilder:
             )
         self.quality.append(np.stack([quality.field(name).to_numpy() for name in QUALITY_COLUMNS]))
         self.lengths.append(lengths)
+
+    def _count_thinking(self, first: np.ndarray[Any, Any], thinking: np.ndarray[Any, Any]) -> None:
+        """Count the records that have marked reasoning in any of their windows, which may go on in the next table."""
+        record = np.cumsum(first)  # 0 belongs to the last record of the table before
+        found = set(np.unique(record[thinking]).tolist())
+        self.sums["thinking"] += len(found - {0}) + (0 in found and not self._thinking)
+        self._thinking = int(record[-1]) in found or (record[-1] == 0 and self._thinking)
 
     def build(self, facts: dict[str, Any]) -> dict[str, Any]:
         """The report as JSON can hold it.
@@ -97,6 +107,7 @@ class ReportBuilder:
                 "rate": share(self.sums["valid"], n_rows),
             },
             "straddled_tokens": self.sums["n_straddled"],
+            "reference_rows": self.sums["by_reference"],
             "replaced_surrogates": self.sums["n_replaced"],
             **facts,
         }

@@ -15,12 +15,14 @@
     Final Answer: <message that the source marks as final>
 
 A blank line ends what the system, the user or an answer says; one newline ends every other part. A call without a name
-is `Action: <code or command>`. A part whose text is empty is still written where the source has it. Every part is one
-span of origin structure with its label inside; what a source left flattened is handed to detection, behind its header.
+is `Action: <code or command>`. An empty message is no part; an empty result or empty arguments are one. Every part is
+one span of origin structure with its label inside; what a source left flattened is handed to detection, behind its
+header, also where other parts of the trajectory are structured.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -30,6 +32,16 @@ from deepcoder_hf.trajectory import Step, Trajectory
 OTHER, REASONING, ACTION, OBSERVATION, ANSWER = (
     TYPE_IDS[name] for name in ("other", "reasoning", "action", "observation", "answer")
 )
+
+
+FLATTENED = re.compile(
+    r"</?(?:think|thinking|thought|tool_call|tool_code|function_calls?|function=|execute|invoke|action|answer)\b"
+    r"|^(?:Thought|Action|Final Answer)[ \d]{0,4}:",
+    re.M,
+)
+"""Markup that a parser left in a message: such a message is detected, also where others came structured."""
+RESULT = re.compile(r"\s*(?:<(?:tool_response|tool_result|observation)\b|Observation[ \d]{0,4}:)")
+"""What a user message begins with that carries a result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +77,7 @@ def _step(step: Step, structured: bool) -> Iterator[Piece]:
         yield Piece(message or "", None)
     elif step.source == "system":
         yield Piece(f"System: {message}\n\n", OTHER, "system")
-    elif step.source == "user" and structured:
+    elif step.source == "user" and structured and not RESULT.match(message or ""):
         yield Piece(f"User: {message}\n\n", OTHER, "user")
     elif step.source == "user":
         yield Piece("User: ", OTHER, "header")
@@ -79,7 +91,7 @@ def _step(step: Step, structured: bool) -> Iterator[Piece]:
 def _agent_step(step: Step, structured: bool) -> Iterator[Piece]:
     if step.reasoning_content is not None:
         yield Piece(f"Thought: {step.reasoning_content}\n", REASONING, "thought")
-    if step.message is not None:
+    if step.message:
         yield from _message(step, step.message, structured)
     for call in step.tool_calls:
         head = f"Action: {call.function_name}\nAction Input: " if call.function_name else "Action: "
@@ -92,7 +104,7 @@ def _message(step: Step, message: str, structured: bool) -> Iterator[Piece]:
     calls = bool(step.tool_calls)
     if step.answer:
         yield Piece(f"Final Answer: {message}\n\n", ANSWER, "final_answer")
-    elif not structured or (step.reasoning_content is None and "</think>" in message):
+    elif not structured or FLATTENED.search(message):
         yield Piece("Assistant: ", OTHER, "header")
         yield Piece(f"{message}\n" if calls else f"{message}\n\n", None, role="assistant", call_follows=calls)
     elif calls:

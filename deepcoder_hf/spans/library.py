@@ -189,7 +189,7 @@ def load_library(config: SpansConfig) -> Library:
         unknown = sorted(set(config.families) - {p.name for p in builtin})
         if unknown:
             raise ConfigError(f"spans.families: no built-in pattern is named {', '.join(unknown)}")
-        builtin = tuple(p for p in builtin if p.name in config.families)
+        builtin = tuple(p for p in builtin if p.name in config.families or p.span_type == "other")
     own = {p.name for p in config.patterns}
     own_opens = {(p.kind, p.open) for p in config.patterns}
     kept = [p for p in builtin if p.name not in own and (p.kind, p.open) not in own_opens]

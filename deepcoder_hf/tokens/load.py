@@ -69,7 +69,9 @@ def _from_transformers(name: str, path: Path) -> tuple[Tokenizer, str | None]:
         tokenizer = AutoTokenizer.from_pretrained(str(path) if path.is_dir() else name, trust_remote_code=False)
     except Exception as error:  # a dozen types: OSError, ValueError, HTTP and JSON errors
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise TokenizerError(f"tokenizer {name!r} cannot be loaded: {first}") from None
+        raise TokenizerError(
+            f"tokenizer {name!r} cannot be loaded: {first} Check the name and the network, or name a local folder."
+        ) from None
     if not getattr(tokenizer, "is_fast", False):
         raise TokenizerError(
             f"tokenizer {name!r} is slow ({type(tokenizer).__name__}): it gives no character offsets; expected one "
