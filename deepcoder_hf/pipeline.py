@@ -145,7 +145,7 @@ class TrajectoryProcessor:
         """
         began = now()
         target = Path(output)
-        kind = format_of(target, form)
+        kind = format_of(target, "dataset" if form is None and str(output).endswith("/") else form)
         check_output(target, kind, overwrite)
         _check_inputs(inputs, target)
         readers, cache_dir = self.config.readers, self.config.dataset.cache_dir
@@ -200,14 +200,17 @@ class TrajectoryProcessor:
             )
         return seed_statistics(self.process_files(input_dir, output_dir, **options))
 
-    def validate_processed_trajectories(self, path: str | Path) -> dict[str, Any]:
+    def validate_processed_trajectories(self, path: str | Path | Dataset) -> dict[str, Any]:
         """Prove every row of a processed dataset again.
+
+        Args:
+            path: A dataset folder, .parquet or .jsonl that was written, or the rows themselves.
 
         Returns:
             `total_checked`, `valid_trajectories`, `invalid_trajectories` and `validation_errors` (row, id and problem
             of the first hundred); see `validate_rows` for what is proven.
         """
-        return validate_rows(read_rows(Path(path)))
+        return validate_rows(path if isinstance(path, Dataset) else read_rows(Path(path)))
 
 
 def _names(inputs: Paths) -> str:

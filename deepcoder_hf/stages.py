@@ -19,6 +19,7 @@ from deepcoder_hf.dataset.finish import finish_rows
 from deepcoder_hf.dataset.raw import raw_row, table_of
 from deepcoder_hf.errors import RecordError, SchemaError
 from deepcoder_hf.readers import TrajectoryParser
+from deepcoder_hf.readers.nulls import without_invented
 from deepcoder_hf.rendering.clean import clean, normalize_across
 from deepcoder_hf.rendering.plain import Piece, render_plain
 from deepcoder_hf.spans.columns import from_tuples
@@ -52,22 +53,8 @@ def parse_records(batch: Mapping[str, Sequence[Any]], indices: Sequence[int], li
 
 
 def without_nulls(value: Any) -> Any:
-    """Drop the keys whose value is None inside of lists: Arrow invents them where records differ."""
-    if isinstance(value, dict):
-        return {key: _in_lists(item) for key, item in value.items()}
-    return value
-
-
-def _in_lists(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_dense(item) for item in value]
-    return value
-
-
-def _dense(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _dense(item) for key, item in value.items() if item is not None or key == "content"}
-    return [_dense(item) for item in value] if isinstance(value, list) else value
+    """A record in memory without the nulls that Arrow invents where the elements of a list differ."""
+    return without_invented(value)
 
 
 def process_records(table: pa.Table, *, config: Config) -> pa.Table:

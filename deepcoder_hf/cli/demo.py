@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from shutil import which
+
 import click
 
 
@@ -40,10 +43,11 @@ def command(sample_size: int | None, output: str, as_json: bool) -> None:
     out.print(trajectory(pick(output, 0, None)))
     out.print(Rule("the run", align="left"))
     show(report, output, False)
+    program = "deepcoder-hf" if which("deepcoder-hf") else sys.argv[0]
     click.echo(
         f"\nNext:\n"
-        f"  deepcoder-hf inspect {output} --row {min(7, report['n_rows'] - 1)}     (another trajectory)\n"
-        f"  deepcoder-hf validate --input {output}    (prove every row again)\n"
-        f"  deepcoder-hf process --input YOUR_RUNS --output sad/ --config qwen3\n"
+        f"  {program} inspect {output} --row {min(7, report['n_rows'] - 1)}     (another trajectory)\n"
+        f"  {program} validate --input {output}    (prove every row again)\n"
+        f"  {program} process --input YOUR_RUNS --output sad/ --config qwen3\n"
         f"and in Python: datasets.load_from_disk({output!r})"
     )

@@ -7,6 +7,18 @@ from typing import Any
 
 import click
 
+CUT_SHORT = (
+    "truncated_file",
+    "broken_compression",
+    "compression_ratio",
+    "zstd_window",
+    "file_too_large",
+    "read_error",
+    "broken_parquet",
+    "broken_arrow",
+)
+"""Rejects that stand for the rest of a file, however many records it held."""
+
 
 @click.command("process", short_help="Raw trajectories to a SAD dataset.")
 @click.option(
@@ -71,6 +83,9 @@ def command(
             on_read=bar.on_read,
         )
     show(report, output, as_json)
+    if cut := {reason: n for reason, n in report["reasons"]["failed"].items() if reason in CUT_SHORT}:
+        counts = ", ".join(f"{reason} {n}" for reason, n in cut.items())
+        click.echo(f"warning: the rest of some files was not read ({counts}); the rejects name them", err=True)
     rejects = side_file(Path(output), REJECTS, format_of(Path(output), form))
     if (problem := _verdict(report, rejects, max_reject_ratio)) is not None:
         click.echo(f"error: {problem}", err=True)

@@ -7,6 +7,7 @@ Loading scripts are gone since datasets 4.0 and there is no supported plugin hoo
 from __future__ import annotations
 
 import contextlib
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -154,14 +155,26 @@ def load_trajectories(
     n_files = max(len(files) for files in builder.config.files.values())
     parallel = num_proc and num_proc > 1 and n_files > 1 and limit is None
     workers = min(num_proc or 1, n_files) if parallel else None
+    was_cached = Path(builder.cache_dir).exists()
     with quiet():
         try:
             builder.download_and_prepare(num_proc=workers)
+            if not was_cached:
+                _check_unchanged(builder)
         except datasets.exceptions.DatasetGenerationError as error:
             if isinstance(error.__cause__, DeepcoderError | OSError):
                 raise error.__cause__ from None
             raise
         return _as_dataset(builder, split)
+
+
+def _check_unchanged(builder: TrajectoryBuilder) -> None:
+    """What was read must be what the cache is named after; a file may have changed in between."""
+    for before in (file for files in builder.config.files.values() for file in files):
+        if "://" in before.path or find_files(before.path)[0].digest == before.digest:
+            continue
+        shutil.rmtree(builder.cache_dir, ignore_errors=True)
+        raise InputError(f"{before.name} changed while it was read; run again when nothing writes to it")
 
 
 def _check_cache(folder: str) -> None:

@@ -107,14 +107,14 @@ def _write(
     detected: Detected, tokens: TypedTokens, verdicts: list[Verdict], tokenizer: TrajectoryTokenizer, config: Config
 ) -> pa.Table:
     n_records = len(verdicts)
-    frame, spans = detected.frame, detected.spans
+    frame, spans, settings = detected.frame, detected.spans, {"masks": config.masks.model_dump()}
     plain = RowFrame(
         trajectory_ids=frame["trajectory_id"],
         group_ids=frame["group_id"],
         windows=[(0, 1, 0)] * n_records,
         texts=detected.texts,
         original_texts=detected.originals,
-        metadata=[_metadata(detected, n, tokenizer, {}) for n in range(n_records)],
+        metadata=[_metadata(detected, n, tokenizer, settings) for n in range(n_records)],
     )
     keep = np.array([verdict.status == "kept" and not verdict.windows for verdict in verdicts], bool)
     if not keep.all():  # what is not kept, or kept in windows, is a row without tokens here
@@ -133,7 +133,7 @@ def _write(
             of_record.setdefault(n, []).append(position)
     for n in {n for n, _ in cut} - of_record.keys():
         verdicts[n].reject("dropped", "nothing_to_train", "what was kept of the text holds nothing to train")
-    frame_of_windows = _window_frame(detected, cut, of_record, ends, tokenizer)
+    frame_of_windows = _window_frame(detected, cut, of_record, ends, tokenizer, settings)
     table = pa.concat_tables([table, sad_table(frame_of_windows, of_windows, extra)])
     order: list[int] = []
     for n, verdict in enumerate(verdicts):
@@ -152,6 +152,7 @@ def _window_frame(
     of_record: dict[int, list[int]],
     ends: npt.NDArray[np.bool_],
     tokenizer: TrajectoryTokenizer,
+    settings: dict[str, Any],
 ) -> RowFrame:
     frame = detected.frame
     windows, metadata = [], []
@@ -162,7 +163,7 @@ def _window_frame(
         head = len(window.text) - (window.end_char - window.start_char)
         total = len(detected.texts[n])
         facts = {"missing_before": window.start_char - head, "missing_after": total - window.end_char}
-        metadata.append(_metadata(detected, n, tokenizer, {"window_chars": facts}, bool(ends[position])))
+        metadata.append(_metadata(detected, n, tokenizer, {**settings, "window_chars": facts}, bool(ends[position])))
     return RowFrame(
         trajectory_ids=[frame["trajectory_id"][n] for n, _ in cut],
         group_ids=[frame["group_id"][n] for n, _ in cut],

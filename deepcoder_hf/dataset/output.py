@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -38,7 +39,7 @@ def format_of(output: Path, wanted: str | None) -> Format:
             raise OutputError(f"expected --format dataset, parquet or jsonl, got {wanted!r}")
         return wanted  # type: ignore[return-value]
     suffix = output.suffix.lower()
-    if not suffix or output.is_dir():
+    if output.is_dir() or not re.fullmatch(r"\.[a-z]{2,8}", suffix):  # `sad-0.6B` names a folder, `rows.csv` a file
         return "dataset"
     if suffix not in SUFFIXES:
         raise OutputError(

@@ -55,21 +55,28 @@ class TrajectoryParser:
         """
         if not isinstance(record, Mapping):
             raise RecordError(f"expected an object, got {type(record).__name__}", "not_an_object")
-        name = self.format_of(record)
-        if name is None:
-            keys = ", ".join(repr(key) for key in list(record)[:12]) or "none"
-            raise UnknownFormatError(f"no reader takes a record with the keys {keys}; {known_formats()}")
-        return READERS[name].read(record)
+        filled = _filled(record)
+        for candidate in (filled, record) if len(filled) < len(record) else (record,):
+            if (name := _reader_of(candidate)) is not None:
+                return READERS[name].read(candidate)
+        keys = ", ".join(repr(key) for key in list(record)[:12]) or "none"
+        raise UnknownFormatError(f"no reader takes a record with the keys {keys}; {known_formats()}")
 
     def format_of(self, record: Record) -> str | None:
         """Name of the format of a record, or None."""
-        return next((name for name, reader in READERS.items() if reader.matches(record)), None)
+        return _reader_of(_filled(record)) or _reader_of(record)
 
 
 def known_formats() -> str:
-    """One line that names the formats and what they look like."""
-    return (
-        'known formats: messages ("messages" or "conversations": a list with role/content or from/value), agent_steps '
-        '("steps" or "trajectory": a list with thought/action/observation), content ("content" without a role), text '
-        '("text", "trajectory", "response", "output", "raw_text" or "completion": a string)'
-    )
+    """One line that names the formats and what they look like: the first line of each reader's docstring."""
+    shapes = ((name, (reader.__doc__ or "no description").split("\n", 1)[0]) for name, reader in READERS.items())
+    return "known formats: " + "; ".join(f"{name} ({shape.rstrip('.')})" for name, shape in shapes)
+
+
+def _reader_of(record: Record) -> str | None:
+    return next((name for name, reader in READERS.items() if reader.matches(record)), None)
+
+
+def _filled(record: Record) -> Record:
+    """The record without its empty lists and strings: it is asked first, so that one beside text hides nothing."""
+    return {key: value for key, value in record.items() if not (isinstance(value, list | str) and not value)}

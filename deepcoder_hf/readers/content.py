@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from deepcoder_hf.errors import RecordError
-from deepcoder_hf.readers import fields, parts
+from deepcoder_hf.readers import fields, flattened, parts
 from deepcoder_hf.readers.fields import Record
 from deepcoder_hf.trajectory import Step, Trajectory
 
@@ -25,18 +25,14 @@ def read(record: Record) -> Trajectory:
     content = record["content"]
     if not content or (isinstance(content, str) and not content.strip()):
         raise RecordError("the field 'content' is empty; expected text or a list of parts", "empty_record")
-    steps: list[Step] = []
     used = ["content"]
-    task = fields.first_text(record, fields.TASK_FIELDS, used)
-    if (system := fields.first_text(record, fields.SYSTEM_FIELDS, used)) is not None:
-        steps.append(Step("system", system))
-    if task is not None and not (isinstance(content, str) and task in content):
-        steps.append(Step("user", task))
     if isinstance(content, list) and _typed(content):
-        steps += parts.agent_steps(content, "content")
+        steps = [*_given(record, used), *parts.agent_steps(content, "content", one_turn=False)]
     else:
         text = content if isinstance(content, str) else fields.text_of_parts(content, "content")
-        steps.append(Step("agent" if steps else "text", text))
+        steps = flattened.steps_of(record, text, used)
+    if not any(step.source in ("agent", "text") for step in steps):
+        raise RecordError("the parts of 'content' are empty; expected text, reasoning or calls", "empty_record")
     return Trajectory(
         steps=tuple(steps),
         source_format="content",
@@ -44,6 +40,14 @@ def read(record: Record) -> Trajectory:
         group_id=fields.identifier(record, fields.GROUP_FIELDS),
         metadata=fields.metadata_of(record, used),
     )
+
+
+def _given(record: Record, used: list[str]) -> list[Step]:
+    """The system field and the task, as steps before a list of parts."""
+    system = fields.first_text(record, fields.SYSTEM_FIELDS, used)
+    task = fields.first_text(record, fields.TASK_FIELDS, used)
+    steps = [] if system is None else [Step("system", system)]
+    return steps if task is None else [*steps, Step("user", task)]
 
 
 def _typed(content: list[Any]) -> bool:

@@ -16,6 +16,15 @@ GROUP_FIELDS = ("group_id", "problem_id", "task_id", "instance_id", "question_id
 TASK_FIELDS = ("task", "problem", "question", "instruction", "prompt", "query", "goal")
 SYSTEM_FIELDS = ("system", "system_prompt")
 KNOWN_METADATA = ("reward", "model", "teacher", "licence", "license", "difficulty", "category", "success")
+BOOKKEEPING = frozenset(
+    (
+        *("role", "from", "source", "type", "name", "model", "status", "finish_reason", "stop_reason", "usage"),
+        *("id", "uuid", "message_id", "parent_id", "tool_call_id", "call_id", "tool_use_id"),
+        *("index", "step", "step_number", "step_id", "turn", "weight"),
+        *("timestamp", "created_at", "updated_at", "time", "date"),
+    )
+)
+"""Keys of a message or a step that say nothing that belongs into the text."""
 MAX_EXTRA = 200
 """Longest string field, in characters, that is carried along in the metadata."""
 
@@ -39,7 +48,7 @@ def identifier(record: Record, names: Iterable[str]) -> str | None:
     return None
 
 
-def metadata_of(record: Record, used: Iterable[str]) -> dict[str, Any]:
+def metadata_of(record: Record, used: Iterable[str], unread_inside: Iterable[str] = ()) -> dict[str, Any]:
     """Facts to carry along: the known ones by name, other small scalars under `extra`.
 
     Fields that hold something and are neither used nor small scalars are named under `unread_fields`, so that nothing
@@ -48,18 +57,19 @@ def metadata_of(record: Record, used: Iterable[str]) -> dict[str, Any]:
     Args:
         record: The raw record.
         used: Fields that the reader has put into the trajectory.
+        unread_inside: What is named too: keys of messages or steps that were not read, such as `steps[].note`.
     """
     taken = {*used, *ID_FIELDS}
     facts: dict[str, Any] = {}
     extra: dict[str, Any] = {}
-    unread: list[str] = []
+    unread = set(unread_inside)
     for name, value in record.items():
         if name in taken or value is None or value in ("", [], {}):
             continue
         if isinstance(value, float) and not isfinite(value):  # NaN is how tables write a missing value
             continue
         if not isinstance(value, str | int | float | bool) or (isinstance(value, str) and len(value) > MAX_EXTRA):
-            unread.append(name)
+            unread.add(name)
         elif name in KNOWN_METADATA:
             facts["licence" if name == "license" else name] = value
         else:
@@ -69,6 +79,25 @@ def metadata_of(record: Record, used: Iterable[str]) -> dict[str, Any]:
     if unread:
         facts["unread_fields"] = sorted(unread)
     return facts
+
+
+def left_over(item: Mapping[str, Any], used: Iterable[str]) -> list[str]:
+    """Keys of a message or a step that hold text, a list or an object and are not in the trajectory.
+
+    Args:
+        item: The message or step.
+        used: Keys that are in the trajectory; another key with the same value is so too.
+    """
+    taken = {*used, *BOOKKEEPING}
+    read = [item[key] for key in used if key in item]
+    return [
+        key
+        for key, value in item.items()
+        if key not in taken
+        and isinstance(value, str | list | Mapping)
+        and (value.strip() if isinstance(value, str) else value)
+        and value not in read
+    ]
 
 
 def verbatim(value: Any) -> str:

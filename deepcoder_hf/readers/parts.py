@@ -5,66 +5,99 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from deepcoder_hf.errors import RecordError
 from deepcoder_hf.readers import fields
 from deepcoder_hf.trajectory import Step, ToolCall
 
 THINKING = ("thinking", "reasoning")
 CALLS = ("tool_use", "tool_call", "function_call")
 RESULTS = ("tool_result", "function_call_output", "tool_response")
+REASONING, TEXT, CALL, RESULT = range(4)
+"""Order of the parts of a step."""
+Part = str | ToolCall
+"""The text of reasoning, of a message or of a result, or a call."""
 
 
-def agent_steps(content: Sequence[Any], where: str) -> list[Step]:
-    """Steps of an agent whose turns stand in one list; a part that cannot follow in a step begins the next.
+def agent_steps(
+    content: Sequence[Any], where: str, calls_beside: Sequence[ToolCall] = (), one_turn: bool = True
+) -> list[Step]:
+    """Steps of an agent whose parts stand in one list; a part that cannot follow in a step begins the next.
+
+    Consecutive texts are one text. A text before a call is preamble and stands in the step of that call; where
+    reasoning or a result lies between them it becomes reasoning of a step of its own, since the order is kept.
 
     Args:
         content: The parts, in order.
         where: What to name in errors.
+        calls_beside: Calls of the same message that stand outside the list; those that the list has too are left out.
+        one_turn: The list is one message: every text before its last call is preamble. Else it is a whole trajectory
+            in which a result ends the turn.
 
     Returns:
         Steps of source agent, in the order reasoning, message, calls, results; text is kept verbatim.
 
     Raises:
-        RecordError: A part has no text (`unsupported_modality`).
+        RecordError: A part has no text (`unsupported_modality`), or a call says nothing (`bad_tool_calls`).
     """
-    steps: list[Step] = []
-    stage = 4
-    reasoning: str | None = None
-    message: str | None = None
-    calls: list[ToolCall] = []
-    results: list[str] = []
+    ranked = _ranked(content, where)
+    inside = [part for _, part in ranked if isinstance(part, ToolCall)]
+    ranked += [(CALL, call) for call in calls_beside if not any(same_call(call, other) for other in inside)]
+    groups: list[list[tuple[int, Part]]] = []
+    before = RESULT
+    for (rank, part), early in zip(ranked, _early(ranked, one_turn), strict=True):
+        place = REASONING if early else rank
+        if not groups or place == REASONING or place < before:
+            groups.append([])
+        groups[-1].append((place, part))
+        before = place
+    return [_step(group) for group in groups]
 
-    def close() -> None:
-        nonlocal reasoning, message
-        if reasoning is not None or message is not None or calls or results:
-            steps.append(Step("agent", message, reasoning, tuple(calls), tuple(results)))
-        reasoning, message = None, None
-        calls.clear()
-        results.clear()
 
+def _ranked(content: Sequence[Any], where: str) -> list[tuple[int, Part]]:
+    """The parts that say something, with their place in a step; consecutive texts are joined."""
+    ranked: list[tuple[int, Part]] = []
     for part in content:
         rank = _rank(part, where)
-        if rank < stage or (rank == stage and rank < 2):
-            close()
-        stage = rank
-        if rank == 0:
-            reasoning = _thinking_text(part, where)
-        elif rank == 1:
-            message = part if isinstance(part, str) else part["text"]
-        elif rank == 2:
-            calls.append(tool_call(part))
+        value: Part
+        if rank == REASONING:
+            value = _thinking_text(part, where)
+        elif rank == TEXT:
+            value = part if isinstance(part, str) else part["text"]
         else:
-            results.append(result_text(part, where))
-    close()
-    return steps
+            value = tool_call(part, where) if rank == CALL else result_text(part, where)
+        if rank == TEXT and ranked and ranked[-1][0] == TEXT:
+            ranked[-1] = (TEXT, f"{ranked[-1][1]}{value}")
+        elif value != "" or rank == RESULT:
+            ranked.append((rank, value))
+    return ranked
+
+
+def _early(ranked: Sequence[tuple[int, Part]], one_turn: bool) -> list[bool]:
+    """For each part, whether it is a text before a call of its turn that does not follow at once."""
+    early = []
+    has_call, following = False, RESULT
+    for rank, _ in reversed(ranked):
+        early.append(rank == TEXT and has_call and following != CALL)
+        has_call = rank == CALL or (has_call and (one_turn or rank != RESULT))
+        following = rank
+    return early[::-1]
+
+
+def _step(group: Sequence[tuple[int, Part]]) -> Step:
+    """A step of parts in order; it has at most one reasoning and one text."""
+    texts = {rank: part for rank, part in group if isinstance(part, str) and rank != RESULT}
+    calls = tuple(part for _, part in group if isinstance(part, ToolCall))
+    results = tuple(part for rank, part in group if rank == RESULT and isinstance(part, str))
+    return Step("agent", texts.get(TEXT), texts.get(REASONING), calls, results)
 
 
 def _rank(part: Any, where: str) -> int:
     if isinstance(part, str) or (
         isinstance(part, Mapping) and fields.is_text_part(part) and isinstance(part.get("text"), str)
     ):
-        return 1
+        return TEXT
     kind = part.get("type") if isinstance(part, Mapping) else None
-    for rank, kinds in ((0, THINKING), (2, CALLS), (3, RESULTS)):
+    for rank, kinds in ((REASONING, THINKING), (CALL, CALLS), (RESULT, RESULTS)):
         if kind in kinds:
             return rank
     raise fields.refused_part(part, where)
@@ -77,16 +110,38 @@ def _thinking_text(part: Mapping[str, Any], where: str) -> str:
     raise fields.refused_part(part, where)
 
 
-def tool_call(part: Mapping[str, Any]) -> ToolCall:
-    """A call from any of the usual shapes: flat, or with its `function`; arguments stay verbatim."""
-    inner = part.get("function") if isinstance(part.get("function"), Mapping) else part
-    assert isinstance(inner, Mapping)
-    name = inner.get("name") or inner.get("function_name") or ""
+def tool_call(part: Mapping[str, Any], where: str) -> ToolCall:
+    """A call from any of the usual shapes: flat, or with its `function`; arguments stay verbatim.
+
+    Args:
+        part: The call.
+        where: What to name in errors.
+
+    Raises:
+        RecordError: It has neither a name nor arguments (`bad_tool_calls`).
+    """
+    function = part.get("function")
+    inner = {**part, **function} if isinstance(function, Mapping) else part
+    name = inner.get("name") or inner.get("function_name") or (function if isinstance(function, str) else "")
     given = next(
         (inner[key] for key in ("arguments", "input", "parameters", "args") if inner.get(key) is not None), None
     )
+    if not name and given in (None, "", {}, []):
+        came = fields.verbatim(part)[:200]
+        raise RecordError(
+            f"{where}: expected a call with a name or arguments, got {came}; name the tool in `function.name`",
+            "bad_tool_calls",
+        )
     number = part.get("id") or part.get("call_id") or part.get("tool_call_id")
-    return ToolCall(str(name), "" if given is None else fields.verbatim(given), None if number is None else str(number))
+    arguments = "" if given is None else fields.verbatim(given)
+    return ToolCall(fields.verbatim(name), arguments, None if number is None else str(number))
+
+
+def same_call(one: ToolCall, other: ToolCall) -> bool:
+    """Whether two fields of a message tell of the same call: by id where both have one, else by name and arguments."""
+    if one.tool_call_id and other.tool_call_id:
+        return one.tool_call_id == other.tool_call_id
+    return (one.function_name, one.arguments) == (other.function_name, other.arguments)
 
 
 def result_text(part: Mapping[str, Any], where: str) -> str:

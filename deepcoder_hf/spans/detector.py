@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from deepcoder_hf.config import SpansConfig
+from deepcoder_hf.config import Config, SpansConfig
 from deepcoder_hf.spans.library import Library, load_library
 from deepcoder_hf.spans.machine import Machine
 from deepcoder_hf.spans.resolve import SpanTuple, finish
@@ -26,7 +26,7 @@ class SpanDetector:
     """Find reasoning, action, observation and answer spans in flattened trajectory text.
 
     Args:
-        config: Patterns and thresholds; None for the built-in ones.
+        config: Patterns and thresholds, or a whole configuration; None for the built-in ones.
 
     Raises:
         ConfigError: A pattern cannot be used.
@@ -37,8 +37,8 @@ class SpanDetector:
         [('reasoning', 0, 24), ('answer', 24, 37)]
     """
 
-    def __init__(self, config: SpansConfig | None = None) -> None:
-        self.config = config or SpansConfig()
+    def __init__(self, config: SpansConfig | Config | None = None) -> None:
+        self.config = config.spans if isinstance(config, Config) else config or SpansConfig()
         self.library: Library = load_library(self.config)
 
     def detect(self, text: str, role: Role = None) -> list[Span]:

@@ -48,7 +48,7 @@ def finish(
             kind, subtype = 0, "uncertain"
         step, agent_spoke = next_step(step, agent_spoke, kind, subtype)
         spans.append((first, last, kind, subtype, confidence, pattern, "pattern", step))
-    return spans
+    return _with_their_turn(spans)
 
 
 def number_steps(spans: Iterable[SpanTuple]) -> list[SpanTuple]:
@@ -61,7 +61,16 @@ def number_steps(spans: Iterable[SpanTuple]) -> list[SpanTuple]:
     for span in spans:
         step, agent_spoke = next_step(step, agent_spoke, span[2], span[3])
         numbered.append((*span[:7], step))
-    return numbered
+    return _with_their_turn(numbered)
+
+
+def _with_their_turn(spans: list[SpanTuple]) -> list[SpanTuple]:
+    """Give headers the step of what they open, so that no window is cut between the two."""
+    for index in range(len(spans) - 2, -1, -1):
+        span = spans[index]
+        if span[3] == "header" and span[2] == 0 and span[7] != spans[index + 1][7]:
+            spans[index] = (*span[:7], spans[index + 1][7])
+    return spans
 
 
 def next_step(step: int, agent_spoke: bool, kind: int, subtype: str) -> tuple[int, bool]:

@@ -55,7 +55,10 @@ def _eos_beside(path: Path) -> str | None:
 
 
 def _from_transformers(name: str, path: Path) -> tuple[Tokenizer, str | None]:
-    if not path.is_dir() and (name.count("/") != 1 or name.startswith((".", "/", "~"))):
+    looks_local = name.startswith((".", "/", "~")) or name.endswith(".json") or path.parent.name in os.listdir()
+    if path.is_dir() and not any((path / file).exists() for file in ("tokenizer.json", "tokenizer_config.json")):
+        raise TokenizerError(f"tokenizer {name!r}: expected a tokenizer.json in this folder, got none")
+    if not path.is_dir() and (name.count("/") != 1 or looks_local):
         raise TokenizerError(
             f"tokenizer {name!r}: no such file or folder; expected a folder with tokenizer.json, a tokenizer.json, "
             "or a Hub name such as Qwen/Qwen3-0.6B"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deepcoder_hf.config import MasksConfig, TokensConfig
+from deepcoder_hf.config import Config, MasksConfig, TokensConfig
 from deepcoder_hf.errors import TokenizerError
 from deepcoder_hf.spans.types import Span
 from deepcoder_hf.tokens.engines import Encoded, Engine, FastEngine, ReferenceEngine, is_byte_level, same_ids
@@ -36,16 +36,17 @@ class TrajectoryTokenizer:
     """A fast tokenizer with exact character alignment.
 
     Args:
-        config: Model name, engine, special tokens and lengths; None for the defaults (Qwen3).
+        config: Model name, engine, special tokens and lengths, or a whole configuration; None for Qwen3.
         masks: What is trained, for `tokenize`; the pipeline has its own.
 
     Raises:
         TokenizerError: The tokenizer cannot be found, is slow, or the engine that was asked for does not fit it.
     """
 
-    def __init__(self, config: TokensConfig | None = None, masks: MasksConfig | None = None) -> None:
-        self.config = config or TokensConfig()
-        self.masks = masks or MasksConfig()
+    def __init__(self, config: TokensConfig | Config | None = None, masks: MasksConfig | None = None) -> None:
+        whole = config if isinstance(config, Config) else Config()
+        self.config = config if isinstance(config, TokensConfig) else whole.tokens
+        self.masks = masks or whole.masks
         self.name = self.config.model_name
         self.backend, self.eos_token = load_backend(self.name)
         spec_json = self.backend.to_str()

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from deepcoder_hf.config import MasksConfig
 from deepcoder_hf.spans.types import TYPE_IDS
 from deepcoder_hf.tokens.align import Int64, align_spans
-from deepcoder_hf.tokens.engines import Encoded
+from deepcoder_hf.tokens.engines import Encoded, character_bytes
 from deepcoder_hf.tokens.masks import Int8, TokenMasks, token_masks, training_of
 from deepcoder_hf.tokens.tokenizer import TrajectoryTokenizer, with_added
 
@@ -49,6 +49,27 @@ class TypedTokens:
         """Per-token columns, flat, of length N."""
         shift = np.repeat(self.rows[:-1], np.diff(self.span_rows))
         return token_masks(self.input_ids, self.start_token + shift, self.end_token + shift, self.kinds, self.training)
+
+    def trained_characters(self, row: int, text: str, n_prefix: int) -> npt.NDArray[np.bool_]:
+        """Which characters of a row's text stand in a trained token, bool [characters].
+
+        Args:
+            row: Which of the R rows.
+            text: Its text.
+            n_prefix: Special tokens before each text.
+        """
+        part, spans = slice(*self.encoded.rows[row : row + 2]), slice(*self.span_rows[row : row + 2])
+        begin, end = ((edge[part] - self.encoded.text_starts[row]) for edge in (self.encoded.starts, self.encoded.ends))
+        is_trained = np.zeros(begin.size, bool)
+        ranges = zip(self.start_token[spans] - n_prefix, self.end_token[spans] - n_prefix, strict=True)
+        for (first, last), training in zip(ranges, self.training[spans], strict=True):
+            is_trained[first:last] = training > 0
+        to_byte = character_bytes(text)
+        depth = np.zeros((len(text) if to_byte is None else int(to_byte[-1])) + 1, np.int64)
+        np.add.at(depth, begin[is_trained], 1)
+        np.add.at(depth, end[is_trained], -1)
+        covered = np.cumsum(depth)[:-1] > 0
+        return covered if to_byte is None else covered[to_byte[:-1]]
 
     def only(self, keep: npt.NDArray[np.bool_]) -> TypedTokens:
         """The same R rows, but those that are not kept have no tokens and no spans."""

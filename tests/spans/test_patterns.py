@@ -130,8 +130,18 @@ def test_a_pattern_with_a_built_in_expression_replaces_it() -> None:
 
 def test_only_the_named_families_are_used() -> None:
     detector = SpanDetector(SpansConfig(families=("think_tag",)))
-    assert [p.name for p in detector.library.patterns] == ["think_tag"]
+    marked = [p.name for p in detector.library.patterns if p.span_type != "other"]
+    assert marked == ["think_tag"]
     assert len(detector.detect("Thought: a\nAction: b")) == 1
+
+
+def test_turns_of_others_are_known_whatever_families_are_named() -> None:
+    """Without them a recipe for one convention would train what the user says next."""
+    detector = SpanDetector(SpansConfig(families=("think_tag",)))
+    text = "<|im_start|>user\nA<|im_end|>\n<|im_start|>assistant\nB<|im_end|>\n<|im_start|>user\nC<|im_end|>\n"
+    assert [text[s.start_char : s.end_char] for s in detector.detect(text) if s.span_type == "answer"] == [
+        "B<|im_end|>\n"
+    ]
 
 
 def test_an_unknown_family_is_named() -> None:

@@ -210,7 +210,7 @@ def missing_folder(folder: Path) -> str:
     [
         (slow_tokenizer, r"is slow \(ByT5Tokenizer\): it gives no character offsets"),
         (broken_file, "expected a tokenizer.json"),
-        (empty_folder, "cannot be loaded"),
+        (empty_folder, "expected a tokenizer.json in this folder"),
         (missing_folder, "no such file or folder"),
         (lambda _: "no-such-name", "no such file or folder"),
         (lambda _: "nobody/no-such-model", "cannot be loaded"),

@@ -15,6 +15,7 @@ from deepcoder_hf.config import ReadersConfig
 from deepcoder_hf.readers.containers.compression import RATIO_AFTER_BYTES
 from deepcoder_hf.readers.containers.folders import arrow_files
 from deepcoder_hf.readers.containers.raw_record import RawRecord, clean_excerpt
+from deepcoder_hf.readers.nulls import without_invented
 
 _BATCH_BYTES = 4 << 20
 _MAX_BATCH_ROWS = 64
@@ -143,7 +144,9 @@ class _Rows:
     def _records(self, batch: pa.RecordBatch) -> list[RawRecord]:
         names = batch.schema.names
         columns = [
-            column if _is_plain(column.type) else [_json_value(value) for value in column.to_pylist()]
+            column
+            if _is_plain(column.type)
+            else [without_invented(value, _json_scalar) for value in column.to_pylist()]
             for column in batch.columns
         ]
         lists = [column.to_pylist() if isinstance(column, pa.Array) else column for column in columns]
@@ -190,7 +193,7 @@ def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 
 def _is_plain(kind: pa.DataType) -> bool:
-    """Whether `to_pylist` already gives what `_json_value` would: spares a call for each token id of a list."""
+    """Whether `to_pylist` already gives what `without_invented` would: spares a call for each token id of a list."""
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return _is_plain(kind.value_type)
     return bool(
@@ -198,20 +201,12 @@ def _is_plain(kind: pa.DataType) -> bool:
     )
 
 
-def _json_value(value: Any, in_list: bool = False) -> Any:
-    """Return a value of `to_pylist` as JSON can hold it.
+def _json_scalar(value: Any) -> Any:
+    """Return a value of `to_pylist` that is no list and no object as JSON can hold it.
 
-    Arrow invents a null for each key that another element of the same list has: keys that are None are dropped from
-    objects inside lists. Columns, and the fields of an object that is a column, are the same for all rows and stay.
-    NaN and infinities become their names as in JSON text, maps become objects, times ISO 8601, bytes the text they
-    hold in UTF-8, else base64.
+    NaN and infinities become their names as in JSON text, times ISO 8601, bytes the text they hold in UTF-8, else
+    base64.
     """
-    if isinstance(value, dict):
-        return {key: _json_value(item, in_list) for key, item in value.items() if item is not None or not in_list}
-    if isinstance(value, list):
-        if value and isinstance(value[0], tuple):  # a map
-            return {str(key): _json_value(item, in_list) for key, item in value}
-        return [_json_value(item, True) for item in value]
     if value is None or isinstance(value, str | int):
         return value
     if isinstance(value, float):
