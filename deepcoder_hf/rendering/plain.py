@@ -34,12 +34,14 @@ OTHER, REASONING, ACTION, OBSERVATION, ANSWER = (
 )
 
 
-FLATTENED = re.compile(
-    r"</?(?:think|thinking|thought|tool_call|tool_code|function_calls?|function=|execute|invoke|action|answer)\b"
+CALLING = re.compile(
+    r"</?(?:tool_call|tool_code|function_calls?|function=|execute|invoke|action|answer)\b"
     r"|^(?:Thought|Action|Final Answer)[ \d]{0,4}:",
     re.M,
 )
-"""Markup that a parser left in a message: such a message is detected, also where others came structured."""
+THINKING = re.compile(r"</?(?:think|thinking|thought)>")
+"""Markup that a parser left in a message: such a message is detected, also where others came structured. Think tags
+beside reasoning that the source keeps apart are only text."""
 RESULT = re.compile(r"\s*(?:<(?:tool_response|tool_result|observation)\b|Observation[ \d]{0,4}:)")
 """What a user message begins with that carries a result."""
 
@@ -104,7 +106,7 @@ def _message(step: Step, message: str, structured: bool) -> Iterator[Piece]:
     calls = bool(step.tool_calls)
     if step.answer:
         yield Piece(f"Final Answer: {message}\n\n", ANSWER, "final_answer")
-    elif not structured or FLATTENED.search(message):
+    elif not structured or CALLING.search(message) or (step.reasoning_content is None and THINKING.search(message)):
         yield Piece("Assistant: ", OTHER, "header")
         yield Piece(f"{message}\n" if calls else f"{message}\n\n", None, role="assistant", call_follows=calls)
     elif calls:

@@ -112,7 +112,6 @@ def test_empty_parts_are_written_where_the_source_has_them_and_no_piece_is_empty
     assert [piece.text for piece in pieces] == [
         "User: \n\n",
         "Thought: \n",
-        "Assistant: \n",
         "Action: f\nAction Input: \n",
         "Observation: \n",
     ]
@@ -276,7 +275,7 @@ def test_spans_partition_any_chat(texts: list[str], data: st.DataObject, config:
         {"role": "user", "content": f"q{user}"},
         {"role": "assistant", "content": reply, "tool_calls": call},
         {"role": "tool", "content": result},
-        {"role": "assistant", "content": last},
+        {"role": "assistant", "content": f"a{last}"},
     ]
     record = json.loads(json.dumps({"messages": messages}))
     spans = spans_of(record, config)
