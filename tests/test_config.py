@@ -107,13 +107,14 @@ def test_a_setting_of_another_shape_is_refused_with_an_example(setting: str) -> 
         ),
         (
             {"trajectory_processing": {"span_detection": {"action_patterns": ["tool_call_tga"]}}},
-            "trajectory_processing.span_detection.action_patterns.tool_call_tga: no such setting; "
+            "trajectory_processing.span_detection.action_patterns.tool_call_tga: no such built-in pattern; "
             "did you mean 'tool_call_tag'?",
         ),
         ({"tokens": {"max_length": 3}}, "tokens.max_length: "),
         ({"masks": {"answer": "both"}}, "masks.answer: "),
         ({"filters": {"min_action_ratio": 1.5}}, "filters.min_action_ratio: "),
         ({"filters": {"min_tokens": "many"}}, "filters.min_tokens: "),
+        ({"trajectory_processing": 5}, "trajectory_processing: expected settings, got int"),
         ({"tokens": None}, "tokens: "),
         ({"tokens": [1]}, "tokens: "),
     ],
@@ -144,7 +145,6 @@ def test_all_problems_are_named_at_once() -> None:
         (b"text", "expected sections such as `tokens:`, got str"),
         (b"\xff\xfe\x00", "not UTF-8"),
         (b"a: !!python/object/apply:os.system [id]", "not valid YAML"),
-        (b"trajectory_processing: 5", "trajectory_processing: expected settings, got int"),
     ],
 )
 def test_a_file_that_is_no_configuration_is_named(content: bytes, expected: str, tmp_path: Path) -> None:

@@ -47,8 +47,12 @@ LATER: dict[tuple[str, str], str] = {}
 """Imports that go against the order: (module, imported module) -> why."""
 
 MAX_LINES = 300
-LONGER: dict[str, str] = {}
-"""Modules of more than 300 lines -> why."""
+SOURCES = sorted(path for tree in ("deepcoder_hf", "tests", "benchmarks") for path in (CHECKOUT / tree).rglob("*.py"))
+LONGER: dict[str, str] = {
+    "tests/readers/test_formats.py": "being split",
+    "tests/test_stages.py": "being split",
+}
+"""Files of more than 300 lines -> why."""
 
 
 def name_of(path: Path) -> str:
@@ -97,11 +101,16 @@ def test_no_import_is_relative() -> None:
             assert not (isinstance(node, ast.ImportFrom) and node.level), f"{name_of(path)}:{node.lineno}"
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_no_file_is_longer_than_300_lines(path: Path) -> None:
+    name = str(path.relative_to(CHECKOUT))
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES or name in LONGER
+
+
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_a_module_is_small_and_says_what_it_is(path: Path) -> None:
+def test_a_module_is_named_for_what_it_is_and_says_it(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     name = str(path.relative_to(CHECKOUT))
-    assert len(text.splitlines()) <= MAX_LINES or name in LONGER
     assert path.stem not in ("utils", "util", "helpers", "helper", "common", "misc")
     if text.strip():
         first = (ast.get_docstring(ast.parse(text)) or "").split("\n")[0]

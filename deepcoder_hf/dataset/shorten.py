@@ -23,7 +23,7 @@ Flags = npt.NDArray[np.bool_]
 MAX_REPLANS = 8
 """How often windows are cut again with less room, when tokenising a cut text anew gave more tokens than it had."""
 MAX_MOVES = 32
-"""How many places of each kind are tried for one cut, and how many cuts of a text may turn out to lose something."""
+"""How many places of each kind are tried for one cut, and how often cuts that lose something are moved."""
 CONTEXT = 64
 """Characters on each side of a seam by which a place is judged; the whole windows are checked afterwards."""
 
@@ -62,15 +62,15 @@ def shorten(
     needed &= np.repeat(tokens.training[first:last] > 0, [span[1] - span[0] for span in spans])
     seams = _Seams(text, spans, needed, tokenizer, config)
     most = budget = limit - tokenizer.n_special
-    replans = 0
-    while budget > 0 and replans < MAX_REPLANS and len(seams.forbidden) <= MAX_MOVES:
+    replans = moves = 0
+    while budget > 0 and replans < MAX_REPLANS and moves < MAX_MOVES:
         try:
             if config.tokens.overflow == "truncate":
                 windows = [truncate(text, spans, chars, budget)]
             else:
                 windows = plan_windows(text, spans, start_token, chars, budget, most // 2, seams.place)
         except RecordError as error:
-            verdict.reject("failed", error.reason, str(error))
+            verdict.reject("dropped", error.reason, str(error))
             return
         typed = seams.type(windows)
         excess = int(np.diff(typed.encoded.rows).max()) - most
@@ -79,7 +79,9 @@ def shorten(
         elif config.tokens.overflow == "truncate" or not seams.forbid_where_lost(windows, typed):
             verdict.windows = windows
             return
-    verdict.reject("failed", "cannot_window", f"{too_long}; no cut gave windows that fit and train what the whole does")
+        else:
+            moves += 1
+    verdict.reject("dropped", "cannot_window", f"{too_long}; no cut gave windows that fit and train what the whole does")
 
 
 class _Seams:

@@ -162,6 +162,12 @@ DAMAGE: dict[str, Callable[[Row], None]] = {
     "tokenizer of another digest": with_metadata(
         lambda facts: facts.update(tokenizer=facts["tokenizer"][:-16] + "0" * 16)
     ),
+    "mask settings not named": with_metadata(lambda facts: facts.pop("masks")),
+    "mask settings of another run": with_metadata(lambda facts: facts["masks"].update(answer="none")),
+    "mask settings unknown": with_metadata(lambda facts: facts["masks"].update(answer="maybe")),
+    "mask settings incomplete": with_metadata(lambda facts: facts["masks"].pop("straddle")),
+    "mask settings no object": with_metadata(lambda facts: facts.update(masks=[])),
+    "mean confidence another": with_column("quality", lambda q: {**q, "mean_confidence": q["mean_confidence"] / 2}),
     "tokenizer not there": with_metadata(lambda facts: facts.update(tokenizer="/nowhere/t.json@" + "0" * 16)),
 }
 

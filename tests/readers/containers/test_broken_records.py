@@ -11,7 +11,6 @@ from raw_files import SMALL, TINY_BLOCKS, read
 from deepcoder_hf.config import ReadersConfig
 from deepcoder_hf.readers.containers.compression import BLOCK_BYTES
 
-
 DEEP = "[" * 10_000 + "]" * 10_000
 DIGITS = "9" * 5000
 
