@@ -105,7 +105,7 @@ class Recomputation:
             try:
                 self._tokenizers[key] = TrajectoryTokenizer(config)
             except TokenizerError as error:
-                self._tokenizers[key] = str(error)
+                self._tokenizers[key] = f"{error}; name the tokenizer with --model (model_name=...)"
         return self._tokenizers[key]
 
 
