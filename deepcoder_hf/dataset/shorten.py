@@ -81,7 +81,8 @@ def shorten(
             return
         else:
             moves += 1
-    verdict.reject("dropped", "cannot_window", f"{too_long}; no cut gave windows that fit and train what the whole does")
+    problem = f"{too_long}; no cut gave windows that fit and train what the whole does"
+    verdict.reject("dropped", "cannot_window", problem)
 
 
 class _Seams:
