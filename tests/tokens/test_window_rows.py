@@ -223,13 +223,13 @@ def outcomes(raw: Sequence[dict[str, Any]], config: Config) -> list[tuple[str, s
 SHORT = {"task": "Go.", "steps": [{"thought": "I need", "action": "read"}]}
 
 
-def test_a_head_that_takes_more_than_half_the_room_is_a_failed_record(tiny_folder: Callable[[str], Path]) -> None:
+def test_a_trajectory_whose_head_takes_more_than_half_the_room_is_dropped(tiny_folder: Callable[[str], Path]) -> None:
     record = {**long_record(), "task": "read the path " * 10}
     config = config_of(tiny_folder("tiny_wordpiece"), max_length=48)
     table = process_records(raw_table([SHORT, record, SHORT]), config=config)
     assert [o["reason"] for o in table.column("outcome").to_pylist()] == [None, "head_too_long", None]
     failed = table.to_pylist()[1]
-    assert failed["outcome"]["status"] == "failed"
+    assert failed["outcome"]["status"] == "dropped"
     assert "overflow: truncate" in failed["outcome"]["message"]
 
 
