@@ -98,6 +98,19 @@ def test_shell_snippets_of_the_readme_run(workspace: Path) -> None:
         assert done.returncode == 0, f"{line}\n{done.stderr}"
 
 
+def test_the_demo_prints_what_the_readme_shows(workspace: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "deepcoder_hf", "demo", "-o", "demo"],
+        cwd=workspace,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    printed = {line.rstrip() for line in done.stdout.splitlines()}
+    (shown,) = blocks("text")
+    assert [line for line in shown.splitlines() if line.rstrip() not in printed] == []
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
 def test_notebooks_run_from_top_to_bottom(path: Path, tmp_path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
