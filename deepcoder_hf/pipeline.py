@@ -17,7 +17,7 @@ from datasets import Dataset, IterableDataset
 
 from deepcoder_hf.config import Config
 from deepcoder_hf.dataset.builder import Paths, load_trajectories, quiet
-from deepcoder_hf.dataset.features import RAW_FEATURES, SAD_FEATURES
+from deepcoder_hf.dataset.features import RAW_FEATURES
 from deepcoder_hf.dataset.load import read_rows
 from deepcoder_hf.dataset.output import (
     REJECTS,
@@ -35,7 +35,7 @@ from deepcoder_hf.fingerprint import parsed_fingerprint
 from deepcoder_hf.run import Run, now, run_shards
 from deepcoder_hf.settings import load_config
 from deepcoder_hf.shards import cache_root
-from deepcoder_hf.stages import parse_records, process_records
+from deepcoder_hf.stages import parse_records
 from deepcoder_hf.streaming import stream_rows
 
 Progress = Callable[[int, int], None]
@@ -242,14 +242,3 @@ def seed_statistics(report: dict[str, Any]) -> dict[str, Any]:
 def create_trajectory_processor(config: Config | Mapping[str, Any] | str | Path | None = None) -> TrajectoryProcessor:
     """A processor for a configuration; the same as `TrajectoryProcessor(config)`."""
     return TrajectoryProcessor(config)
-
-
-__all__ = [
-    "REJECTS",
-    "REPORT",
-    "SAD_FEATURES",
-    "TrajectoryProcessor",
-    "create_trajectory_processor",
-    "process_records",
-    "seed_statistics",
-]

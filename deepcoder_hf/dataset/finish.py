@@ -16,10 +16,10 @@ from deepcoder_hf.dataset.rows import RowFrame, sad_table, type_ratios
 from deepcoder_hf.dataset.shorten import shorten
 from deepcoder_hf.filters import any_active, drop_reason
 from deepcoder_hf.filters.facts import RowFacts
-from deepcoder_hf.spans.columns import SpanColumns, from_tuples, is_preamble, only
+from deepcoder_hf.spans.columns import from_tuples, only
 from deepcoder_hf.spans.types import TYPE_IDS
 from deepcoder_hf.tokens.tokenizer import TrajectoryTokenizer, cached_tokenizer
-from deepcoder_hf.tokens.typed import TypedTokens, type_tokens
+from deepcoder_hf.tokens.typed import TypedTokens, type_spans
 from deepcoder_hf.tokens.window import Window
 
 
@@ -38,7 +38,7 @@ def finish_rows(detected: Detected, config: Config) -> pa.Table:
     """
     tokenizer = cached_tokenizer(config.tokens)
     tokenizer.check_once(detected.texts)
-    tokens = _type(detected.texts, detected.spans, tokenizer, config)
+    tokens = type_spans(detected.texts, detected.spans, tokenizer, config.masks)
     ratios = type_ratios(tokens)
     lengths = np.diff(tokens.rows)
     active = any_active(config.filters)
@@ -59,27 +59,6 @@ def finish_rows(detected: Detected, config: Config) -> pa.Table:
         elif lengths[row] > config.tokens.max_length:
             shorten(verdict, detected, tokens, row, tokenizer, config)
     return _write(detected, tokens, verdicts, tokenizer, config)
-
-
-def _type(
-    texts: list[str],
-    spans: SpanColumns,
-    tokenizer: TrajectoryTokenizer,
-    config: Config,
-    ends: npt.NDArray[np.bool_] | None = None,
-) -> TypedTokens:
-    return type_tokens(
-        texts,
-        spans.rows,
-        spans.start_char,
-        spans.end_char,
-        spans.kinds,
-        is_preamble(spans),
-        spans.confidence,
-        tokenizer,
-        config.masks,
-        ends,
-    )
 
 
 def _facts(
@@ -126,7 +105,7 @@ def _write(
         return outcome.join(table, list(range(n_records)), [(tokens, spans)])
     of_windows = from_tuples([window.spans for _, window in cut])
     ends = np.array([window.end_char == len(detected.texts[n]) for n, window in cut])
-    extra = _type([window.text for _, window in cut], of_windows, tokenizer, config, ends)
+    extra = type_spans([window.text for _, window in cut], of_windows, tokenizer, config.masks, ends)
     of_record: dict[int, list[int]] = {}
     for position, (n, _) in enumerate(cut):
         if extra.n_trained[position]:

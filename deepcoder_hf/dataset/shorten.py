@@ -12,10 +12,10 @@ from deepcoder_hf.config import Config
 from deepcoder_hf.dataset.detected import Detected
 from deepcoder_hf.dataset.outcome import Verdict
 from deepcoder_hf.errors import AlignmentError, RecordError
-from deepcoder_hf.spans.columns import SpanColumns, from_tuples, is_preamble
+from deepcoder_hf.spans.columns import SpanColumns, from_tuples
 from deepcoder_hf.tokens.engines import each_text
 from deepcoder_hf.tokens.tokenizer import TrajectoryTokenizer
-from deepcoder_hf.tokens.typed import TypedTokens, type_tokens
+from deepcoder_hf.tokens.typed import TypedTokens, type_spans
 from deepcoder_hf.tokens.window import Window, head_spans, plan_windows, token_characters, truncate
 
 Flags = npt.NDArray[np.bool_]
@@ -153,18 +153,8 @@ class _Seams:
     def type(self, windows: list[Window]) -> TypedTokens:
         """The windows' own tokens."""
         spans = from_tuples([window.spans for window in windows])
-        return type_tokens(
-            [window.text for window in windows],
-            spans.rows,
-            spans.start_char,
-            spans.end_char,
-            spans.kinds,
-            is_preamble(spans),
-            spans.confidence,
-            self._tokenizer,
-            self._config.masks,
-            np.zeros(len(windows), bool),
-        )
+        texts = [window.text for window in windows]
+        return type_spans(texts, spans, self._tokenizer, self._config.masks, np.zeros(len(windows), bool))
 
     def forbid_where_lost(self, windows: list[Window], typed: TypedTokens) -> bool:
         """Forbid the cut nearest to each loss; returns whether a trained character was lost."""

@@ -6,7 +6,6 @@ markers and a state machine (detector.py) are linear. One expression per first b
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -58,8 +57,6 @@ class Library:
     markers: tuple[Marker, ...]
     groups: tuple[tuple[re.Pattern[bytes], tuple[int, ...], bool], ...]
     """Expression, marker of each of its groups (1-based group number less one), and whether a newline precedes."""
-    digest: str
-    """SHA-256 of everything that decides what is found, 16 hex digits; part of the cache fingerprint."""
 
 
 def _marker_sources(pattern: PatternConfig) -> list[tuple[str, str, bool]]:
@@ -104,8 +101,7 @@ def compile_library(patterns: Sequence[PatternConfig]) -> Library:
         first = b"" if anchor else body.lstrip("\\").encode("utf-8", "surrogatepass")[:1]
         grouped.setdefault((anchor, first), []).append((body, number))
     groups = tuple(_alternation(anchor, members) for (anchor, _), members in grouped.items())
-    digest = hashlib.sha256(repr([p.model_dump() for p in patterns]).encode()).hexdigest()[:16]
-    return Library(tuple(patterns), tuple(markers), groups, digest)
+    return Library(tuple(patterns), tuple(markers), groups)
 
 
 def _marker(body: str, opened: list[int], closed: list[int], patterns: Sequence[PatternConfig]) -> Marker:

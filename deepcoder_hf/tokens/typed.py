@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deepcoder_hf.config import MasksConfig
+from deepcoder_hf.spans.columns import SpanColumns, is_preamble
 from deepcoder_hf.spans.types import TYPE_IDS
 from deepcoder_hf.tokens.align import Int64, align_spans
 from deepcoder_hf.tokens.engines import Encoded, character_bytes
@@ -91,6 +92,18 @@ def emptied(rows: Int64, keep: npt.NDArray[np.bool_]) -> Int64:
     offsets = np.zeros_like(rows)
     np.cumsum(np.diff(rows) * keep, out=offsets[1:])
     return offsets
+
+
+def type_spans(
+    texts: Sequence[str],
+    spans: SpanColumns,
+    tokenizer: TrajectoryTokenizer,
+    masks: MasksConfig,
+    ends: npt.NDArray[np.bool_] | None = None,
+) -> TypedTokens:
+    """`type_tokens` of texts whose spans are columns already."""
+    columns = (spans.rows, spans.start_char, spans.end_char, spans.kinds, is_preamble(spans), spans.confidence)
+    return type_tokens(texts, *columns, tokenizer, masks, ends)
 
 
 def type_tokens(

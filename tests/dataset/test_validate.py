@@ -10,29 +10,11 @@ from typing import Any
 
 import pytest
 from datasets import Dataset, Features, List, Value
+from sad_row import TEXT, Row, validate
 
 from deepcoder_hf import TrajectoryProcessor
 from deepcoder_hf.dataset.features import SAD_FEATURES
 from deepcoder_hf.dataset.validate import validate_rows
-
-TEXT = (
-    "User: what is it?\nThought: I look.\nAction: look[it]\nObservation: it is 7 🙂\nThought: Done, naïve.\n"
-    "Action: finish[7]\nFinal Answer: 7"
-)
-Row = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def row(tiny_model: Path) -> Row:
-    """A valid row with tokens of every type."""
-    rows = TrajectoryProcessor({"tokens": {"model_name": str(tiny_model)}}).process(Dataset.from_list([{"text": TEXT}]))
-    assert set(rows[0]["token_types"]) == {0, 1, 2, 3, 4}
-    found: Row = rows[0]
-    return found
-
-
-def validate(*rows: Row) -> dict[str, Any]:
-    return validate_rows(Dataset.from_list(list(rows), features=SAD_FEATURES))
 
 
 def first_token(row: Row, kind: int) -> int:
