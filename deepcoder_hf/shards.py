@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -168,6 +169,16 @@ def _start_worker() -> None:
     os.environ["FASTOKENS_BPE_THREADS"] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.unraisablehook = _note_interrupt
+
+
+def _note_interrupt(unraisable: sys.UnraisableHookArgs) -> None:
+    """Ctrl-C in a finalizer cannot be raised: it is remembered, so that the worker stops after this shard."""
+    global _interrupted
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
+        _interrupted = True
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 _interrupted = False
