@@ -80,6 +80,8 @@ class SpansConfig(Section):
     """Names of the built-in patterns to use; null uses all. Turns of user, system and tool are always known."""
     patterns: tuple[PatternConfig, ...] = ()
     """Patterns of your own; one with a built-in name replaces it."""
+    leave_out: tuple[str, ...] = ()
+    """Conventions whose patterns and rules are switched off, to measure what the rest makes of their texts."""
 
 
 class TokensConfig(Section):

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from deepcoder_hf.config import PatternConfig, SpansConfig
 from deepcoder_hf.errors import ConfigError
 from deepcoder_hf.spans.expressions import by_literals, check_expression, first_bytes
+from deepcoder_hf.spans.rules import RULES, enabled_rules
 
 LINE = "\n"
 LABEL = r"\n[ \t]{0,3}+(?:\*\*|#{1,4} )?+"
@@ -57,6 +58,8 @@ class Library:
     markers: tuple[Marker, ...]
     groups: tuple[tuple[re.Pattern[bytes], tuple[int, ...], bool], ...]
     """Expression, marker of each of its groups (1-based group number less one), and whether a newline precedes."""
+    rules: frozenset[str]
+    """Names of the rules that are switched on."""
 
 
 def _marker_sources(pattern: PatternConfig) -> list[tuple[str, str, bool]]:
@@ -72,8 +75,12 @@ def _marker_sources(pattern: PatternConfig) -> list[tuple[str, str, bool]]:
     return sources
 
 
-def compile_library(patterns: Sequence[PatternConfig]) -> Library:
+def compile_library(patterns: Sequence[PatternConfig], leave_out: Sequence[str] = ()) -> Library:
     """Compile patterns into one expression per first byte.
+
+    Args:
+        patterns: The patterns; of two that can match at one place the first wins.
+        leave_out: Conventions whose rules are switched off.
 
     Raises:
         ConfigError: Two patterns share a name, or an opening expression and a type; or an expression is refused.
@@ -101,7 +108,7 @@ def compile_library(patterns: Sequence[PatternConfig]) -> Library:
         first = b"" if anchor else body.lstrip("\\").encode("utf-8", "surrogatepass")[:1]
         grouped.setdefault((anchor, first), []).append((body, number))
     groups = tuple(_alternation(anchor, members) for (anchor, _), members in grouped.items())
-    return Library(tuple(patterns), tuple(markers), groups)
+    return Library(tuple(patterns), tuple(markers), groups, enabled_rules(leave_out))
 
 
 def _marker(body: str, opened: list[int], closed: list[int], patterns: Sequence[PatternConfig]) -> Marker:
@@ -186,7 +193,15 @@ def load_library(config: SpansConfig) -> Library:
         if unknown:
             raise ConfigError(f"spans.families: no built-in pattern is named {', '.join(unknown)}")
         builtin = tuple(p for p in builtin if p.name in config.families or p.span_type == "other")
+    known = {style for p in builtin_patterns() for style in p.styles} | {
+        s for rule in RULES.values() for s in rule.styles
+    }
+    if unknown := sorted(set(config.leave_out) - known):
+        raise ConfigError(
+            f"spans.leave_out: no pattern or rule is written for {', '.join(unknown)}; known: {', '.join(sorted(known))}"
+        )
+    builtin = tuple(p for p in builtin if not set(p.styles) & set(config.leave_out))
     own = {p.name for p in config.patterns}
     own_opens = {(p.kind, p.open) for p in config.patterns}
     kept = [p for p in builtin if p.name not in own and (p.kind, p.open) not in own_opens]
-    return compile_library([*config.patterns, *kept])
+    return compile_library([*config.patterns, *kept], config.leave_out)
