@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from deepcoder_hf.config import PatternConfig
 from deepcoder_hf.spans.library import WEAK, Library
 from deepcoder_hf.spans.lookahead import Lookahead
+from deepcoder_hf.spans.refine import refine
 from deepcoder_hf.spans.resolve import Segment
 from deepcoder_hf.spans.scan import Hit
 from deepcoder_hf.spans.segments import ACTION, ANSWER, LOOSE, OBSERVATION, OTHER, REASONING, Segments
@@ -83,7 +84,7 @@ class Machine:
         self._end_turn()
         if self.whole and not self.agent_seen and len(self.out.items) == 1 and not self.out.items[0][1]:
             self.out.items = [(self.start, OTHER, "user", UNKNOWN, self.out.items[0][4])]
-        return self.out.items
+        return refine(self.out, self.end) if self.whole else self.out.items
 
     def _take(self, hit: Hit) -> int:
         """Act on one marker; returns the byte from which markers count again."""
@@ -126,7 +127,9 @@ class Machine:
         self.blocked = pattern.role != "assistant" and not weak
         kind = OBSERVATION if pattern.role == "tool" else OTHER
         subtype = "header" if pattern.role == "assistant" else pattern.role
-        self.out.put(start, kind, subtype, pattern.confidence, pattern.name)
+        self.out.agent_turn = pattern.role == "assistant"
+        self.out.turns |= {pattern.role} if weak else {pattern.role, "strong"}
+        self.out.put(start, kind, subtype, pattern.confidence, pattern.name, hit[1] if weak else None)
         self.out.fresh = self.ahead.skip_space(hit[1])
         if pattern.role == "assistant":
             self.out.open_loose(hit[1])
@@ -138,6 +141,7 @@ class Machine:
         if len(self.out.items) > 1:
             self.out.make_room(hit[0])
         self._end_turn()
+        self.out.agent_turn = False
         self.role, self.label, self.blocked, self.ended_by = "between", None, False, name
         self.out.open_loose(hit[1])
         return hit[1]
@@ -161,7 +165,7 @@ class Machine:
             inside = self.label is not None and self.label.span_type == pattern.span_type
             if quoted or inside or (weak and not self._expected(pattern, hit[0], hit[1])):
                 return None
-            self._begin(hit[0], pattern, pattern.confidence)
+            self._begin(hit[0], pattern, pattern.confidence, hit[1])
             self.label = pattern
             return hit[1]
         close = self.ahead.closer(opened, pattern, hit[1])
@@ -192,8 +196,9 @@ class Machine:
         before = self.label
         in_action = before is not None and before.span_type == pattern.span_type == "action"
         if not in_action or before is pattern:  # `Action Input:` continues `Action:`
-            self._begin(hit[0], pattern, pattern.confidence)
+            self._begin(hit[0], pattern, pattern.confidence, hit[1])
             self.label = pattern
+            self.out.labelled.add(pattern.span_type)
         after = self.ahead.skip_space(hit[1])
         if self.ahead.blob.startswith(b"```", after) and not self.ahead.line_initial(after):
             closing = self.ahead.closing_fence(after)  # a fence that begins in the label's line
@@ -260,7 +265,7 @@ class Machine:
 
     # --- segments ----------------------------------------------------------------------------------------------------
 
-    def _begin(self, position: int, pattern: PatternConfig, confidence: float) -> None:
+    def _begin(self, position: int, pattern: PatternConfig, confidence: float, words: int | None = None) -> None:
         kind = TYPE_IDS[pattern.span_type]
         self.label = pattern if pattern.kind == "label" else None
         start = self.out.make_room(position)
@@ -269,7 +274,7 @@ class Machine:
                 self._decide_loose(position, kind)
             self.role = "assistant" if kind else "user"
             self.agent_seen = self.agent_seen or kind not in (OTHER, OBSERVATION)
-        self.out.put(start, kind, pattern.subtype or pattern.name, confidence, pattern.name)
+        self.out.put(start, kind, pattern.subtype or pattern.name, confidence, pattern.name, words)
 
     def _decide_loose(self, position: int, kind: int) -> None:
         """Decide what the loose text before a block was."""

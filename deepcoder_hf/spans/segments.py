@@ -30,12 +30,35 @@ class Segments:
         self.items: list[Segment] = []
         self.loose: list[int] = []
         """Indexes of the segments of this turn whose type is not decided yet."""
+        self.open: dict[int, int] = {}
+        """Segments whose end no marker tells, by index, and the byte where their words begin after the marker."""
+        self.headed: set[int] = set()
+        """Loose segments of turns whose header says that the agent speaks."""
+        self.agent_turn = False
+        """Whether the turn has such a header."""
+        self.turns: set[str] = set()
+        """Roles of the turn markers so far; "strong" is among them if one of them was sure."""
+        self.labelled: set[str] = set()
+        """Span types of the labels so far."""
         self.fresh = ahead.start
         """Where the first character stands that belongs to no marker: what begins here begins the speech."""
         self.open_loose(ahead.start)
 
-    def put(self, position: int, kind: int, subtype: str, confidence: float, pattern: str) -> None:
-        """Begin a segment."""
+    def put(
+        self, position: int, kind: int, subtype: str, confidence: float, pattern: str, words: int | None = None
+    ) -> None:
+        """Begin a segment.
+
+        Args:
+            position: Where it begins.
+            kind: Type id.
+            subtype: Subtype.
+            confidence: In [0, 1].
+            pattern: What decided.
+            words: Where its words begin after its marker, if the next marker ends it and no marker of its own.
+        """
+        if words is not None:
+            self.open[len(self.items)] = words
         self.items.append((position, kind, subtype, confidence, pattern))
 
     def make_room(self, position: int) -> int:
@@ -49,7 +72,7 @@ class Segments:
         """
         if position > self.fresh or not self.last_is_loose():
             return position
-        self.loose.pop()
+        self.headed.discard(self.loose.pop())
         return min(position, self.items.pop()[0])
 
     def last_is_loose(self) -> bool:
@@ -62,6 +85,8 @@ class Segments:
         if self.fresh < self.ahead.end or not self.items:
             self.items.append((self.fresh if self.items else position, OTHER, "loose", LOOSE, ""))
             self.loose.append(len(self.items) - 1)
+            if self.agent_turn:
+                self.headed.add(len(self.items) - 1)
 
     def settle(self, kind: int, subtype: str, confidence: float = LOOSE, pattern: str | None = None) -> None:
         """Decide all loose text of the turn."""
