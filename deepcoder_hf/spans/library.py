@@ -25,8 +25,9 @@ LINE = "\n"
 LABEL = r"\n[ \t]{0,3}+(?:\*\*|#{1,4} )?+"
 """What may stand before a label: a line's start, indentation, bold, a Markdown heading."""
 
-FENCES = (r"```[^\s`][^\n`]{0,80}(?=\n)", r"```(?=[\s<])")
-"""Fences of any language, and plain ones, which may also close: the machine knows them without any pattern."""
+FENCES = (r"```[^\s`<][^\n`]{0,80}(?=\n)", r"```(?=[\s<])")
+"""Fences of any language, and plain ones, which may also close, before a control token too: the machine knows them
+without any pattern."""
 
 WEAK = 0.8
 """A pattern below this confidence is weak: its words occur in prose, so it counts only where the context agrees."""
@@ -60,6 +61,8 @@ class Library:
     """Expression, marker of each of its groups (1-based group number less one), and whether a newline precedes."""
     rules: frozenset[str]
     """Names of the rules that are switched on."""
+    own: frozenset[int] = frozenset()
+    """Markers of the user's own patterns: no other marker that overlaps one of them counts."""
 
 
 def _marker_sources(pattern: PatternConfig) -> list[tuple[str, str, bool]]:
@@ -75,16 +78,36 @@ def _marker_sources(pattern: PatternConfig) -> list[tuple[str, str, bool]]:
     return sources
 
 
-def compile_library(patterns: Sequence[PatternConfig], leave_out: Sequence[str] = ()) -> Library:
+def compile_library(patterns: Sequence[PatternConfig], leave_out: Sequence[str] = (), n_own: int = 0) -> Library:
     """Compile patterns into one expression per first byte.
 
     Args:
         patterns: The patterns; of two that can match at one place the first wins.
         leave_out: Conventions whose rules are switched off.
+        n_own: How many patterns, from the first, are the user's own; their markers are searched on their own, so that
+            no built-in marker can take their place.
 
     Raises:
         ConfigError: Two patterns share a name, or an opening expression and a type; or an expression is refused.
     """
+    found = _by_expression(patterns)
+    for body in FENCES:
+        found.setdefault((body, LINE), ([], []))
+    markers: list[Marker] = []
+    own: set[int] = set()
+    grouped: dict[tuple[str, bytes, bool], list[tuple[str, int]]] = {}
+    for number, ((body, anchor), (opened, closed)) in enumerate(found.items()):
+        markers.append(_marker(body, opened, closed, patterns))
+        if is_own := any(index < n_own for index in (*opened, *closed)):
+            own.add(number)
+        first = b"" if anchor else body.lstrip("\\").encode("utf-8", "surrogatepass")[:1]
+        grouped.setdefault((anchor, first, is_own), []).append((body, number))
+    groups = tuple(_alternation(anchor, members) for (anchor, _, _), members in grouped.items())
+    return Library(tuple(patterns), tuple(markers), groups, enabled_rules(leave_out), frozenset(own))
+
+
+def _by_expression(patterns: Sequence[PatternConfig]) -> dict[tuple[str, str], tuple[list[int], list[int]]]:
+    """Which patterns each (expression, what must stand before it) opens, and which it closes."""
     names: set[str] = set()
     found: dict[tuple[str, str], tuple[list[int], list[int]]] = {}
     for index, pattern in enumerate(patterns):
@@ -99,16 +122,7 @@ def compile_library(patterns: Sequence[PatternConfig], leave_out: Sequence[str] 
                         f"pattern {pattern.name!r}: open is the same as in {patterns[other].name!r}: {pattern.open!r}"
                     )
             (opened if opens else closed).append(index)
-    for body in FENCES:
-        found.setdefault((body, LINE), ([], []))
-    markers: list[Marker] = []
-    grouped: dict[tuple[str, bytes], list[tuple[str, int]]] = {}
-    for number, ((body, anchor), (opened, closed)) in enumerate(found.items()):
-        markers.append(_marker(body, opened, closed, patterns))
-        first = b"" if anchor else body.lstrip("\\").encode("utf-8", "surrogatepass")[:1]
-        grouped.setdefault((anchor, first), []).append((body, number))
-    groups = tuple(_alternation(anchor, members) for (anchor, _), members in grouped.items())
-    return Library(tuple(patterns), tuple(markers), groups, enabled_rules(leave_out))
+    return found
 
 
 def _marker(body: str, opened: list[int], closed: list[int], patterns: Sequence[PatternConfig]) -> Marker:
@@ -185,23 +199,41 @@ def load_library(config: SpansConfig) -> Library:
     """The library that a configuration asks for: its own patterns, then the built-in ones that it does not replace.
 
     Raises:
-        ConfigError: A family is unknown, or a pattern is refused.
+        ConfigError: A family or convention is unknown, or a pattern is refused or does not find its example.
     """
     builtin = builtin_patterns()
+    _check_names(config, builtin)
     if config.families is not None:
-        unknown = sorted(set(config.families) - {p.name for p in builtin})
-        if unknown:
-            raise ConfigError(f"spans.families: no built-in pattern is named {', '.join(unknown)}")
         builtin = tuple(p for p in builtin if p.name in config.families or p.span_type == "other")
-    known = {style for p in builtin_patterns() for style in p.styles} | {
-        s for rule in RULES.values() for s in rule.styles
-    }
+    if config.patterns:
+        _check_own(config.patterns)
+    left_out = set(config.leave_out)
+    own, builtin = (tuple(p for p in some if not left_out & set(p.styles)) for some in (config.patterns, builtin))
+    return _with_own(own, builtin, config.leave_out)
+
+
+def _with_own(own: Sequence[PatternConfig], builtin: Sequence[PatternConfig], leave_out: Sequence[str] = ()) -> Library:
+    """The user's patterns, then the built-in ones that they do not replace."""
+    names = {p.name for p in own}
+    opens = {(p.kind, p.open) for p in own}
+    kept = [p for p in builtin if p.name not in names and (p.kind, p.open) not in opens]
+    return compile_library([*own, *kept], leave_out, len(own))
+
+
+@lru_cache(maxsize=16)
+def _check_own(patterns: tuple[PatternConfig, ...]) -> None:
+    """Make sure that the user's patterns find their examples, beside all built-in ones, whatever is left out."""
+    from deepcoder_hf.spans.examples import check_examples  # it holds the detector, which imports this module
+
+    check_examples(patterns, _with_own(patterns, builtin_patterns()))
+
+
+def _check_names(config: SpansConfig, builtin: Sequence[PatternConfig]) -> None:
+    if unknown := sorted(set(config.families or ()) - {p.name for p in builtin}):
+        raise ConfigError(f"spans.families: no built-in pattern is named {', '.join(unknown)}")
+    known = {style for p in (*builtin, *config.patterns) for style in p.styles}
+    known |= {style for rule in RULES.values() for style in rule.styles}
     if unknown := sorted(set(config.leave_out) - known):
         raise ConfigError(
             f"spans.leave_out: no pattern or rule is written for {', '.join(unknown)}; known: {', '.join(sorted(known))}"
         )
-    builtin = tuple(p for p in builtin if not set(p.styles) & set(config.leave_out))
-    own = {p.name for p in config.patterns}
-    own_opens = {(p.kind, p.open) for p in config.patterns}
-    kept = [p for p in builtin if p.name not in own and (p.kind, p.open) not in own_opens]
-    return compile_library([*config.patterns, *kept], config.leave_out)

@@ -12,6 +12,10 @@ from deepcoder_hf.spans.library import WEAK, Key, Library
 from deepcoder_hf.spans.scan import Hit
 
 _SPACE = re.compile(rb"\s*")
+_CALL = re.compile(
+    rb"\s*\[?\s*\{\s*\"(?:name|tool|tool_name|function|function_name|action|recipient_name)\"\s*:\s*\"[^\"\n]{1,80}\"\s*,\s*"
+    rb"\"(?:arguments|parameters|args|kwargs|params|input|tool_input|action_input)\"\s*:"
+)
 INDENT = 12
 """Most bytes of indentation before a marker that still begins its line."""
 
@@ -101,6 +105,24 @@ class Lookahead:
             return None
         turn = self.next("turn", position)
         return None if turn is not None and turn[0] < fence[0] else fence
+
+    def paragraph(self, position: int) -> str:
+        """The words after a position, up to the next marker or blank line; at most 1,000 bytes."""
+        start = self.skip_space(position)
+        at = bisect_left(self.hits, (position,))
+        stop = min(self.hits[at][0] if at < len(self.hits) else self.end, self.end, start + 1000)
+        blank = self.blob.find(b"\n\n", start, stop)
+        return self.blob[start : stop if blank < 0 else blank].decode("utf-8", "replace").strip()
+
+    def names_a_call(self, position: int) -> bool:
+        """Whether JSON begins at a position that names a tool and its arguments."""
+        return _CALL.match(self.blob, position, min(self.end, position + 400)) is not None
+
+    def closes_turn(self, position: int) -> bool:
+        """Whether JSON that began before a position goes on to the end of the turn."""
+        turn = self.next("any_turn", position)
+        stop = turn[0] if turn else self.end
+        return self.blob[max(position, stop - 40) : stop].rstrip()[-1:] in (b"}", b"]")
 
     def fence_at(self, position: int) -> bool:
         """Whether only whitespace stands between a position and the next fence."""

@@ -28,11 +28,16 @@ from deepcoder_hf.spans.resolve import Segment
 from deepcoder_hf.spans.scan import Hit
 from deepcoder_hf.spans.segments import ACTION, ANSWER, LOOSE, OBSERVATION, OTHER, REASONING, Segments
 from deepcoder_hf.spans.types import TYPE_IDS
+from deepcoder_hf.spans.voice import PLAN, WORLD, voices
 
 UNCLOSED = 0.7
 """Factor on the confidence of a span whose closing marker never came."""
 ORPHAN = 0.85
 """Factor where only the closing marker of reasoning came: the opener stood in the prompt."""
+ANSWERED = -0.9
+"""Least log-probability of the world's voice after a fence that was a call."""
+GOES_ON = -0.7
+"""Log-probability of a plan's voice from which on words after a fence go on with the plan."""
 UNKNOWN = 0.3
 """Confidence of OTHER in a text in which the agent never speaks."""
 
@@ -65,6 +70,8 @@ class Machine:
         """Whether the text begins with a turn, so that weak turns count."""
         self.mention = 0
         """Where the last opening tag of reasoning that is only text ends: its closing tag is text too."""
+        self.fences = False
+        """Whether a fence was a call in this text."""
         self.ended_by = ""
         """The pattern that ended the last turn."""
 
@@ -212,13 +219,16 @@ class Machine:
         if pattern.span_type == "observation":
             act = self.out.before(hit[0]) == ACTION
         elif self.label and self.label.span_type in ("observation", "answer"):
-            act = False
+            act = self.label.span_type == "observation" and self.ahead.result_follows(closing[1])
+        elif self.ahead.names_a_call(hit[1]):
+            act = self.agent_seen or self.ahead.result_follows(closing[1])
         elif self.label and self.label.span_type == "reasoning":
-            act = self.ahead.turn_ends(closing[1]) or self.ahead.result_follows(closing[1])
+            act = self.ahead.turn_ends(closing[1]) or self._answered(closing[1], labelled=True)
         else:
-            act = pattern.confidence >= WEAK or self.ahead.result_follows(closing[1])
+            act = pattern.confidence >= WEAK or self._answered(closing[1], labelled=False)
         if not act:
             return None
+        self.fences = self.fences or pattern.span_type == "action"
         self._begin(hit[0], pattern, pattern.confidence)
         self.out.open_loose(closing[1])
         return closing[1]
@@ -245,7 +255,8 @@ class Machine:
         if pattern.span_type == "action":
             labelled = self.label is not None and self.label.span_type == "reasoning"
             at_start = not pattern.close and start <= self.out.fresh and self.role == "assistant"
-            if labelled or at_start or (before == OBSERVATION and self.ahead.fence_at(stop)):
+            whole_call = self.out.agent_turn and not pattern.close and self.ahead.closes_turn(stop)
+            if labelled or at_start or whole_call or (before == OBSERVATION and self.ahead.fence_at(stop)):
                 return True
             if before == OBSERVATION and self.label:
                 return False
@@ -257,6 +268,23 @@ class Machine:
         turn = self.ahead.next("turn", stop)
         coming = [self.ahead.next(key, stop) for key in ("action", "answer")]
         return any(hit and (turn is None or hit < turn) for hit in coming)
+
+    def _answered(self, position: int, labelled: bool) -> bool:
+        """Whether a result follows a fence: a marked one, or words that sound like the world's.
+
+        Args:
+            position: Where the fence ends.
+            labelled: Labelled reasoning stands before it: then words suffice that do not go on with a plan.
+        """
+        if self.ahead.result_follows(position):
+            return True
+        if not self.agent_seen or not self.whole or self.out.agent_turn:
+            return False
+        words = self.ahead.paragraph(position)
+        if not words:
+            return False
+        heard = voices([words])[0]
+        return float(heard[PLAN]) < GOES_ON if labelled or self.fences else float(heard[WORLD]) > ANSWERED
 
     def _mentioned(self, position: int) -> bool:
         """Whether a closing tag stands in one line with an opening tag that is only text."""
@@ -271,14 +299,15 @@ class Machine:
         start = self.out.make_room(position)
         if not self.blocked:
             if self.out.loose:
-                self._decide_loose(position, kind)
+                self._decide_loose(position, kind, pattern.subtype == "final_answer")
             self.role = "assistant" if kind else "user"
             self.agent_seen = self.agent_seen or kind not in (OTHER, OBSERVATION)
         self.out.put(start, kind, pattern.subtype or pattern.name, confidence, pattern.name, words)
 
-    def _decide_loose(self, position: int, kind: int) -> None:
-        """Decide what the loose text before a block was."""
-        if self.role != "assistant" or kind not in (REASONING, ACTION):
+    def _decide_loose(self, position: int, kind: int, final: bool) -> None:
+        """Decide what the loose text before a block was; before a final answer that is marked, it reasons."""
+        leads_on = kind in (REASONING, ACTION) or (kind == ANSWER and final)
+        if self.role != "assistant" or not leads_on:
             self._end_turn()
             return
         after_call = (
@@ -286,5 +315,5 @@ class Machine:
         )
         if after_call and self.whole and self.ahead.next("observation", self.start) is None:
             self.out.settle_last_as_result()
-        if kind == ACTION:
+        if kind in (ACTION, ANSWER):
             self.out.settle(REASONING, "preamble")

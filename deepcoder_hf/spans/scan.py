@@ -29,7 +29,10 @@ def join(encoded: Sequence[bytes]) -> tuple[bytes, list[int]]:
 
 
 def find_hits(blob: bytes, library: Library) -> list[Hit]:
-    """All markers in a blob, sorted by start; of two at one start the longer comes first."""
+    """All markers in a blob, sorted by start; of two at one start the longer comes first.
+
+    What overlaps a marker of the user's own patterns is left out.
+    """
     hits: list[Hit] = []
     for expression, numbers, after_newline in library.groups:
         of_group = (0, *numbers)  # `lastindex` counts from 1
@@ -40,7 +43,20 @@ def find_hits(blob: bytes, library: Library) -> list[Hit]:
     hits.sort()
     if any(before[0] == after[0] for before, after in pairwise(hits)):
         hits.sort(key=lambda hit: (hit[0], -hit[1]))
-    return hits
+    return _own_first(hits, library.own) if library.own else hits
+
+
+def _own_first(hits: Sequence[Hit], own: frozenset[int]) -> list[Hit]:
+    """Hits without those that overlap one of the user's own markers."""
+    firsts = [hit for hit in hits if hit[2] in own]
+    kept: list[Hit] = []
+    at = 0
+    for hit in hits:
+        while at < len(firsts) and firsts[at][1] <= hit[0]:
+            at += 1
+        if hit[2] in own or at == len(firsts) or firsts[at][0] >= hit[1]:
+            kept.append(hit)
+    return kept
 
 
 def character_starts(data: bytes) -> npt.NDArray[np.int64]:
