@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 from deepcoder_hf.config import Config, SpansConfig
+from deepcoder_hf.spans.infer import infer
 from deepcoder_hf.spans.library import Library, load_library
 from deepcoder_hf.spans.machine import Machine
 from deepcoder_hf.spans.resolve import SpanTuple, finish
@@ -72,7 +73,10 @@ class SpanDetector:
         for text, data, start, role in zip(texts, encoded, starts, roles, strict=True):
             end = start + len(data)
             stop = bisect_left(hits, (end,), at)
-            segments = Machine(blob, hits[at:stop], start, end, role, self.library).run()
+            markers, library = hits[at:stop], self.library
+            if role is None and start < end:
+                markers, library = infer(blob, start, end, markers, library)
+            segments = Machine(blob, markers, start, end, role, library).run()
             characters = None if text.isascii() else character_starts(data)
             rows.append(finish(segments, start, end, characters, self.config.min_confidence))
             at = stop

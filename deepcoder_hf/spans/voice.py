@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from importlib import resources
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +37,8 @@ SHAPE = (
 """Names of the signs that are no words."""
 
 
-def _load(name: str) -> object:
+def load_words(name: str) -> Any:
+    """The content of a file of `spans/words`."""
     text = (resources.files("deepcoder_hf.spans") / "words" / name).read_text(encoding="utf-8")
     return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
@@ -52,8 +54,7 @@ def cue_names() -> tuple[str, ...]:
 
 @lru_cache(maxsize=1)
 def _cues() -> dict[str, list[str]]:
-    cues = _load("cues.yaml")
-    assert isinstance(cues, dict)
+    cues: dict[str, list[str]] = load_words("cues.yaml")
     return cues
 
 
@@ -124,8 +125,7 @@ def _shape(paragraph: str, head: str, n_words: int) -> list[int | float]:
 @lru_cache(maxsize=1)
 def weights() -> npt.NDArray[np.float64]:
     """Fitted weights, float64 [features, voices]."""
-    table = _load("weights.yaml")
-    assert isinstance(table, dict)
+    table = load_words("weights.yaml")
     return np.array([table.get(name, [0.0] * len(VOICES)) for name in feature_names()])
 
 

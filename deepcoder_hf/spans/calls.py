@@ -1,0 +1,50 @@
+"""What a call looks like, whatever marks it: JSON that names a tool, `tool(...)`, `tool[...]`, a command line, a fence of code."""
+
+from __future__ import annotations
+
+import re
+
+_JSON = re.compile(
+    r"\s*\[?\s*\{\s*\"(?:name|tool|tool_name|function|function_name|action|command|commands|recipient_name|type|id|tool_call_id|keystrokes|cmd|code|query)\"\s*:"
+)
+_PAREN = re.compile(r"\s*(?:print\()?[A-Za-z_][\w.]{0,60}\((?:[^()]|\([^()]*\)){0,2000}\)\s*;?\s*$", re.DOTALL)
+_BRACKET = re.compile(r"\s*\[?[A-Za-z_][\w. ]{0,30}\[[^\n]{0,600}\]\s*$")
+_XML = re.compile(r"\s*<(?:function|invoke|tool|parameter|tool_call|execute)\b")
+_FENCE = re.compile(r"\s*```")
+_SHELL = re.compile(
+    r"\s*(?:\$ ?|sudo )?(?:cd|ls|cat|grep|rg|find|sed|awk|echo|python3?|pip3?|npm|npx|yarn|node|git|make|cargo|go|pytest|curl|wget|mkdir|rm|mv|cp"
+    r"|touch|head|tail|wc|sort|chmod|docker|apt|apt-get|bash|sh|export|source|which|ps|kill|tar|unzip|du|df|psql|sqlite3|mysql|open|edit|submit"
+    r"|goto|scroll_down|scroll_up|search_file|search_dir|find_file|create|str_replace_editor|java|javac|gcc|ruby|perl|tree|env|pwd|diff|xargs|jq)(?=\s|$)"
+)
+_CODE = re.compile(r"^\s*(?:import |from \w+ import |print\(|def |for \w+ in |[a-z_]\w* = |SELECT |INSERT |UPDATE |const |let |var )", re.MULTILINE)
+_NAME_THEN_JSON = re.compile(r"\s*[\w.:-]{1,60}\s*\n?[^\n{]{0,40}\{")
+_NAME = re.compile(r"\s*[a-z][\w.]{1,40}\s*(?:\n|$)")
+_GAME = re.compile(
+    r"\s*(?:go to|take|put|open|close|use|look|examine|move|clean|heat|cool|toggle|inventory|click|search|type|scroll|press|goto|think|buy)\b[^.\n]{0,80}$"
+)
+
+
+def callness(text: str) -> float:
+    """How much a text looks like a call, in [0, 1].
+
+    Args:
+        text: The words of a block, or of a paragraph.
+    """
+    text = text[:2500]
+    if not text.strip():
+        return 0.2
+    if _JSON.match(text) or _XML.match(text):
+        return 0.95
+    if _PAREN.match(text) or _BRACKET.match(text):
+        return 0.95
+    if _SHELL.match(text) or _GAME.match(text):
+        return 0.85 if "\n" not in text.strip() or text.count("\n") < 6 else 0.6
+    if _FENCE.match(text):
+        return 0.75
+    if _NAME_THEN_JSON.match(text):
+        return 0.8
+    if _CODE.search(text):
+        return 0.65
+    if _NAME.match(text) and len(text) < 60:
+        return 0.5
+    return 0.04 if text.rstrip()[-1:] in ".!?:。！？" or len(text) > 120 else 0.15

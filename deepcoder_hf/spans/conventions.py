@@ -1,0 +1,220 @@
+"""Conventions: what roles the recurring forms of a text play, from their names, their content and their order.
+
+A family of forms ("**X:**", "<x>", "X>>") is a convention when its forms play at least two different roles, or one beside the
+roles of known markers. A form's role is the one for which name (roles.py), content (voice.py, calls.py) and neighbours
+speak most; a form for which nothing speaks is no marker.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from math import log
+
+from deepcoder_hf.spans.calls import callness
+from deepcoder_hf.spans.roles import Role, roles_of
+from deepcoder_hf.spans.survey import Form, Mark
+from deepcoder_hf.spans.voice import PLAN, REPLY, USER, WORLD, voices
+
+SAMPLES = 6
+"""Occurrences of a form whose content is looked at."""
+CORE: tuple[Role, ...] = ("reasoning", "action", "observation")
+TURNS: tuple[Role, ...] = ("user", "assistant", "system")
+ROLES: tuple[Role, ...] = (*CORE, "user", "assistant", "answer", "system")
+NAMED, SHOWN = 0.9, 0.82
+"""Confidence of a role that the name says, and of one that only content and order show."""
+LEAST = 1.0
+"""Log-odds from which on a role is taken."""
+
+
+@dataclass(slots=True)
+class Evidence:
+    """What speaks for the roles of one form."""
+
+    form: Form
+    n: int
+    names: dict[Role, float]
+    content: dict[Role, float] = field(default_factory=dict)
+    role: Role | None = None
+    score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Convention:
+    """A family of forms and the roles they play."""
+
+    family: str
+    roles: dict[Form, tuple[Role, float]]
+    """Role and confidence of each form that is a marker."""
+
+
+def recognise(blob: bytes, end: int, marks: Sequence[Mark], known: Sequence[tuple[int, Role]]) -> list[Convention]:
+    """Find the conventions of a text.
+
+    Args:
+        blob: Text in UTF-8.
+        end: Byte where the text ends.
+        marks: Its forms, by place.
+        known: Where markers that need no survey begin, and their roles, by place.
+
+    Returns:
+        Conventions without a form in common; none where the evidence is too thin.
+    """
+    families: dict[str, list[Mark]] = defaultdict(list)
+    for mark in marks:
+        families[mark.form.family].append(mark)
+    found = [
+        convention
+        for family, members in families.items()
+        if (convention := _convention(family, members, blob, end, known)) is not None
+    ]
+    return _compatible(found, families)
+
+
+def _convention(
+    family: str, members: Sequence[Mark], blob: bytes, end: int, known: Sequence[tuple[int, Role]]
+) -> Convention | None:
+    openers = [mark for mark in members if not mark.closes]
+    counts = Counter(mark.form for mark in openers)
+    forms = {form: Evidence(form, n, roles_of(form.name)) for form, n in counts.items() if n > 1 or roles_of(form.name)}
+    openers = [mark for mark in openers if mark.form in forms]
+    if not openers:
+        return None
+    _hear(blob, end, openers, forms, known)
+    known_roles = {role for _, role in known}
+    for _ in range(3):
+        changed = _assign(openers, forms, known)
+        if not changed:
+            break
+    _answers_of_agents(openers, forms, known)
+    roles = {e.form: (e.role, NAMED if e.role in e.names else SHOWN) for e in forms.values() if e.role is not None}
+    played = {role for role, _ in roles.values()}
+    return Convention(family, roles) if _valid(played, forms.values(), known_roles) else None
+
+
+def _hear(
+    blob: bytes, end: int, openers: Sequence[Mark], forms: dict[Form, Evidence], known: Sequence[tuple[int, Role]]
+) -> None:
+    """Fill in the content of each form: what its first samples sound like."""
+    stops = sorted([mark.start for mark in openers] + [place for place, _ in known] + [end])
+    samples: dict[Form, list[str]] = defaultdict(list)
+    at = 0
+    for mark in openers:
+        if len(samples[mark.form]) >= SAMPLES:
+            continue
+        while stops[at] < mark.end:
+            at += 1
+        words = blob[mark.end : min(stops[at], mark.end + 1500)].decode("utf-8", "replace")
+        samples[mark.form].append(words.strip())
+    for form, texts in samples.items():
+        texts = [text for text in texts if text] or [""]
+        heard = voices(texts).mean(axis=0).tolist()
+        call = sum(map(callness, texts)) / len(texts)
+        forms[form].content = {
+            "reasoning": heard[PLAN],
+            "observation": heard[WORLD] + log(1.02 - 0.8 * call),
+            "user": heard[USER],
+            "answer": heard[REPLY],
+            "action": log(0.03 + 0.95 * call),
+            "assistant": max(heard[PLAN], heard[REPLY]),
+            "system": -3.0,
+        }
+
+
+def _assign(openers: Sequence[Mark], forms: dict[Form, Evidence], known: Sequence[tuple[int, Role]]) -> bool:
+    """Give each form its best role, seeing what the others play; whether anything changed."""
+    before, after = _neighbours(openers, forms, known)
+    changed = False
+    for form, evidence in forms.items():
+        totals = {
+            role: 1.3 * evidence.names.get(role, -1.0)
+            + max(-3.0, evidence.content[role])
+            + _order(role, before[form], after[form])
+            for role in ROLES
+            if role not in TURNS or role in evidence.names
+        }
+        role = max(totals, key=lambda r: totals[r])
+        score = totals[role] + 1.5
+        chosen = role if score > (LEAST if evidence.names else LEAST) else None
+        changed = changed or chosen != evidence.role
+        evidence.role, evidence.score = chosen, score
+    return changed
+
+
+def _answers_of_agents(openers: Sequence[Mark], forms: dict[Form, Evidence], known: Sequence[tuple[int, Role]]) -> None:
+    """Where thoughts and calls are labelled beside the agent, what stands under its own name is its answers."""
+    roles = {e.role for e in forms.values()}
+    if "assistant" not in roles or not roles & {"reasoning", "action"}:
+        return
+    _, after = _neighbours(openers, forms, known)
+    follow: Counter[str] = Counter()
+    for form, evidence in forms.items():
+        if evidence.role == "user":
+            follow += after[form]
+    if _share(follow, "assistant") < 0.5:
+        for evidence in forms.values():
+            evidence.role = "answer" if evidence.role == "assistant" else evidence.role
+
+
+def _neighbours(
+    openers: Sequence[Mark], forms: dict[Form, Evidence], known: Sequence[tuple[int, Role]]
+) -> tuple[dict[Form, Counter[str]], dict[Form, Counter[str]]]:
+    """Shares of the roles that stand before and after each form; "start" and "end" of the text among them."""
+    line: list[tuple[int, str, Form | None]] = [(mark.start, forms[mark.form].role or "?", mark.form) for mark in openers]
+    line += [(place, role, None) for place, role in known]
+    line.sort(key=lambda entry: entry[0])
+    before: dict[Form, Counter[str]] = defaultdict(Counter)
+    after: dict[Form, Counter[str]] = defaultdict(Counter)
+    for index, (_, _, form) in enumerate(line):
+        if form is not None:
+            before[form][line[index - 1][1] if index else "start"] += 1
+            after[form][line[index + 1][1] if index + 1 < len(line) else "end"] += 1
+    return before, after
+
+
+def _share(counts: Counter[str], *roles: str) -> float:
+    total = sum(counts.values())
+    return sum(counts[role] for role in roles) / total if total else 0.0
+
+
+def _order(role: Role, before: Counter[str], after: Counter[str]) -> float:
+    """How well the neighbours fit a role, as log-odds."""
+    if role == "observation":
+        return 2.5 * _share(before, "action") + 0.8 * _share(before, "assistant") - 1.0
+    if role == "action":
+        return 1.5 * _share(after, "observation") + 0.5 * _share(before, "reasoning") - 0.7
+    if role == "reasoning":
+        return 1.0 * _share(after, "action") + 0.5 * _share(before, "observation", "user", "start") - 0.7 * _share(before, "action") - 0.5
+    if role == "answer":
+        return 1.0 * _share(after, "user", "end") - 2.0 * _share(after, "observation", "action") - 0.3
+    if role == "user":
+        return 1.0 * _share(before, "start", "answer", "assistant", "system") - 1.5 * _share(before, "action") - 0.3
+    return 0.0
+
+
+def _valid(played: set[Role], evidence: Iterable[Evidence], known: set[Role]) -> bool:
+    """Whether the forms of a family make a convention."""
+    core = played & set(CORE)
+    if "assistant" in played and ("user" in played or core or known):
+        return True
+    if not core:
+        return False
+    named = {e.role for e in evidence if e.role in e.names}
+    if named & set(CORE):
+        return len(core | (known & set(CORE))) >= 2 or bool(played & {"user", "answer"})
+    return {"action", "observation"} <= core and sum(e.n for e in evidence if e.role in CORE) >= 5
+
+
+def _compatible(found: list[Convention], families: dict[str, list[Mark]]) -> list[Convention]:
+    """Of conventions of labels that play the same roles, the one that recurs most; tags stand beside labels."""
+    chosen: list[Convention] = []
+    taken: set[tuple[str, str]] = set()
+    for convention in sorted(found, key=lambda c: -sum(m.form in c.roles for m in families[c.family])):
+        kind = next(iter(convention.roles)).kind
+        parts = {"turns" if role in TURNS else "core" for role, _ in convention.roles.values()}
+        group = "line" if kind in ("label", "prompt") else kind
+        if not any((group, part) in taken for part in parts):
+            taken |= {(group, part) for part in parts}
+            chosen.append(convention)
+    return chosen

@@ -1,0 +1,196 @@
+"""Markers that no pattern knows: the conventions that a text is seen to follow, as patterns and hits of this text alone.
+
+Texts whose markers are known, with reasoning or turns, calls and results, are left as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+from deepcoder_hf.config import PatternConfig
+from deepcoder_hf.spans.conventions import Convention, recognise
+from deepcoder_hf.spans.library import WEAK, Key, Library, Marker
+from deepcoder_hf.spans.roles import Role
+from deepcoder_hf.spans.scan import Hit
+from deepcoder_hf.spans.survey import Form, Mark, survey
+
+SUBTYPES: dict[Role, str] = {
+    "reasoning": "thought", "action": "call", "observation": "result", "answer": "final_answer",
+    "user": "user", "assistant": "header", "system": "system",
+}  # fmt: skip
+_END = re.compile(r"(?:^|[\W_▁])(?:end|stop|eot|eom|eos|suffix|close|return|done)(?:$|[\W_▁])|^/")
+_TOOL = re.compile(r"(?:^|[\W_▁])(?:tool|function|ipython|observation|environment|env)$")
+_SHELL = frozenset("$ > % >> >>> X$ X# X> X% In[N]:".split())
+
+
+def known_roles(hits: Sequence[Hit], library: Library) -> list[tuple[int, Role]]:
+    """Where sure markers begin, and their roles."""
+    found: list[tuple[int, Role]] = []
+    for start, _, number in hits:
+        for index in library.markers[number].opens:
+            pattern = library.patterns[index]
+            if pattern.confidence < WEAK:
+                continue
+            role = pattern.role if pattern.kind == "turn" else pattern.span_type
+            if role and role != "other":
+                found.append((start, "observation" if role == "tool" else role))  # type: ignore[arg-type]
+                break
+    return found
+
+
+def explained(known: Sequence[tuple[int, Role]]) -> bool:
+    """Whether a text's sure markers tell of its reasoning or turns, its calls and its results."""
+    roles = {role for _, role in known}
+    return {"action", "observation"} <= roles and bool(roles & {"reasoning", "assistant"})
+
+
+def infer(blob: bytes, start: int, end: int, hits: list[Hit], library: Library) -> tuple[list[Hit], Library]:
+    """Add the markers of a text's own conventions.
+
+    Args:
+        blob: The joined batch.
+        start: Byte where the text begins.
+        end: Byte where it ends.
+        hits: Known markers of this text, sorted.
+        library: The patterns behind them.
+
+    Returns:
+        Markers and patterns; the same where nothing was found.
+    """
+    known = known_roles(hits, library)
+    if explained(known):
+        return hits, library
+    marks = survey(blob, start, end)
+    conventions = recognise(blob, end, marks, known) if marks else []
+    if not conventions:
+        return hits, library
+    patterns: list[PatternConfig] = []
+    markers: list[Marker] = []
+    new: list[Hit] = []
+    for convention in conventions:
+        builder = _Builder(convention, len(library.patterns) + len(patterns), len(library.markers) + len(markers))
+        new += builder.hits(blob, end, [mark for mark in marks if mark.form.family == convention.family])
+        patterns += builder.patterns
+        markers += builder.markers
+    extended = replace(library, patterns=(*library.patterns, *patterns), markers=(*library.markers, *markers))
+    return _merged(hits, sorted(set(new)), extended), extended
+
+
+def _merged(hits: Sequence[Hit], new: Sequence[Hit], library: Library) -> list[Hit]:
+    """Both kinds of markers: of two that overlap the sure known one wins, else the inferred one."""
+    taken = {hit[0]: hit for hit in new}
+    kept: list[Hit] = []
+    ends = [(hit[0], hit[1]) for hit in new]
+    at = 0
+    for hit in hits:
+        while at < len(ends) and ends[at][1] <= hit[0]:
+            at += 1
+        overlaps = at < len(ends) and ends[at][0] < hit[1]
+        if not overlaps:
+            kept.append(hit)
+            continue
+        sure = any(library.patterns[index].confidence >= WEAK for index in library.markers[hit[2]].opens)
+        if sure or library.markers[hit[2]].closes:
+            kept.append(hit)
+            taken.pop(ends[at][0], None)
+    return sorted([*kept, *taken.values()], key=lambda hit: (hit[0], -hit[1]))
+
+
+@lru_cache(maxsize=1024)
+def _pattern(role: Role, kind: str, name: str, confidence: float, closes: bool) -> PatternConfig:
+    """A pattern of one text."""
+    is_turn = kind == "turn"
+    span_type = "other" if role in ("user", "assistant", "system") else role
+    return PatternConfig.model_construct(
+        name=name, span_type="observation" if is_turn and role == "observation" else span_type, kind=kind, open="", subtype=SUBTYPES[role],
+        close="x" if closes else None, role=("tool" if role == "observation" else role) if is_turn else None,
+        confidence=confidence, styles=(), example="", counter_example="",
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def _turn_end(name: str) -> PatternConfig:
+    return PatternConfig.model_construct(
+        name=name, span_type="other", kind="turn", open="", subtype=None, close=None, role=None, confidence=0.9,
+        styles=(), example="", counter_example="",
+    )  # fmt: skip
+
+
+class _Builder:
+    """Patterns, markers and hits of one convention.
+
+    Args:
+        convention: The convention.
+        first_pattern: Index of its first pattern.
+        first_marker: Number of its first marker.
+    """
+
+    def __init__(self, convention: Convention, first_pattern: int, first_marker: int) -> None:
+        self.convention = convention
+        self.first_pattern, self.first_marker = first_pattern, first_marker
+        self.patterns: list[PatternConfig] = []
+        self.markers: list[Marker] = []
+        self.turns = any(role == "assistant" for role, _ in convention.roles.values())
+        self._opens: dict[tuple[Form, str], tuple[int, int]] = {}
+        self._ends: dict[str, int] = {}
+
+    def hits(self, blob: bytes, end: int, marks: Sequence[Mark]) -> list[Hit]:
+        """The markers of the convention."""
+        closed = {mark.form for mark in marks if mark.closes}
+        found: list[Hit] = []
+        for mark in marks:
+            if mark.form in self.convention.roles:
+                role, confidence = self.convention.roles[mark.form]
+                found += self._of_mark(blob, end, mark, role, confidence, mark.form in closed)
+        return found
+
+    def _of_mark(self, blob: bytes, end: int, mark: Mark, role: Role, confidence: float, closed: bool) -> list[Hit]:
+        form = mark.form
+        turn = self.turns and (
+            role in ("user", "assistant", "system") or (role == "observation" and bool(_TOOL.search(form.name)) and not closed)
+        )
+        if form.kind == "token" and _END.search(form.name):
+            return [(mark.start, mark.end, self._end(f"inferred_end:{form.name}"))]
+        if mark.closes:
+            if turn and role == "assistant":
+                return [(mark.start, mark.end, self._end(f"inferred_end:{form.name}"))]
+            key = self._opens.get((form, "tag"))
+            return [(mark.start, mark.end, key[1])] if key else []
+        if turn and not (closed and role != "assistant"):
+            return [(mark.start, mark.end, self._open(form, role, "turn", confidence, False)[0])]
+        if closed:
+            return [(mark.start, mark.end, self._open(form, role, "tag", confidence, True)[0])]
+        if form.kind == "prompt" and form.name.replace(" ", "") in _SHELL and role == "action":
+            opened, closer = self._open(form, role, "tag", confidence, True)
+            stop = blob.find(b"\n", mark.end, end)
+            stop = end if stop < 0 else stop
+            return [(mark.start, mark.end, opened), *([(stop, stop + 1, closer)] if stop < end else [])]
+        return [(mark.start, mark.end, self._open(form, role, "label", confidence, False)[0])]
+
+    def _open(self, form: Form, role: Role, kind: str, confidence: float, closes: bool) -> tuple[int, int]:
+        """Numbers of the opening and the closing marker of a form."""
+        key = (form, kind)
+        if key not in self._opens:
+            pattern = _pattern(role, kind, f"inferred:{form.family}:{form.name}", confidence, closes)
+            index = self.first_pattern + len(self.patterns)
+            self.patterns.append(pattern)
+            keys: list[Key] = [("open", index)]
+            keys += ["any_turn", "turn"] if kind == "turn" else [pattern.span_type]
+            number = self._marker(Marker((index,), (), "", tuple(keys)))
+            closer = self._marker(Marker((), (index,), "", (("close", index),))) if closes else -1
+            self._opens[key] = (number, closer)
+        return self._opens[key]
+
+    def _end(self, name: str) -> int:
+        if name not in self._ends:
+            index = self.first_pattern + len(self.patterns)
+            self.patterns.append(_turn_end(name))
+            self._ends[name] = self._marker(Marker((index,), (), "", (("open", index), "any_turn", "turn", "turn_end")))
+        return self._ends[name]
+
+    def _marker(self, marker: Marker) -> int:
+        self.markers.append(marker)
+        return self.first_marker + len(self.markers) - 1

@@ -1,0 +1,113 @@
+"""Survey: which forms of writing recur in a text. Forms are line labels, headings, tags, control tokens and prompts.
+
+A form is a way to begin a stretch of text: its family (how it is decorated and closed, "**X:**", "[X]", "X>>", "<x>") and
+its name ("thought"). conventions.py decides which forms are markers, and of what role. Everything here is linear: one
+expression a kind, bounded repeats.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+MOST_FORMS = 48
+"""Forms of a text that are kept: those that recur most, and those whose name is a known word."""
+
+_NAME = rb"[A-Za-z\x80-\xff][\w\x80-\xff'./-]{0,30}(?: [A-Za-z\x80-\xff(][\w\x80-\xff'()./-]{0,20}){0,3}"
+_EMOJI = rb"(?:\xe2[\x80-\xbf]{2}|\xf0\x9f[\x80-\xbf]{2})(?:\xef\xb8\x8f)?"
+
+LABEL = re.compile(
+    rb"\n[ \t]{0,3}((?:[#*>=~+@|_(\[{-]|\xe3\x80\x90|" + _EMOJI + rb"){0,6} ?)(" + _NAME + rb")(?: ?[#(\[]?\d{1,3}[)\]]?)?"
+    rb"((?:\xef\xbc\x9a|\xe3\x80\x91|\*\*|__|[:>=|\])}~#-]){1,6}|(?=\n)|(?: ?(?:>{2,3}|->|=>|={2,6}|-{3,6}|\xe2\x86\x92|\|)))(?=[\s\S])"
+)
+"""`Thought 1:`, `**Action:**`, `## Reasoning`, `[REASONING]`, `Deed>>`, `=== TOOL CALL ===`, `思考：`"""
+TAG = re.compile(rb"<(/?)([A-Za-z_][\w.:-]{0,30})(?:[ =][^<>\n]{0,60})?>")
+TOKEN = re.compile(rb"<(?:\||\xef\xbd\x9c)(/?[^<>|\n]{1,40}?)(?:\||\xef\xbd\x9c)>(?:([a-z_]{1,12})(?=\n|:|<))?")
+PROMPT = re.compile(
+    rb"\n((?:[\w.@-]{1,30}(?::[~/\w. -]{0,40})?[$#%>]|[$#%>]{1,3}|" + _EMOJI + rb"|[A-Z][a-z]{1,8} ?\[\d{1,3}\]:|PS [^\n>]{0,40}>) )"
+)
+"""`$ `, `>>> `, `user@host:~$ `, `In [3]: `, an emoji"""
+
+HTML = frozenset(
+    b"a abbr article aside b blockquote body br button center cite col colgroup dd del details div dl dt em fieldset figcaption"
+    b" figure font footer form h1 h2 h3 h4 h5 h6 head header hr html i iframe img ins kbd label legend li link main mark meta"
+    b" nav noscript ol option p param picture pre q s samp section select small source span strong style sub svg table tbody"
+    b" td textarea tfoot th thead title tr tt u ul video path g rect circle line template slot canvas".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A way to begin a stretch of text."""
+
+    kind: str
+    """label, tag, token or prompt"""
+    family: str
+    """How it is written, apart from its name."""
+    name: str
+    """In lower case, without numbers; of a prompt its sign."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One occurrence of a form."""
+
+    start: int
+    end: int
+    form: Form
+    closes: bool = False
+    """It is a closing tag."""
+
+
+def survey(blob: bytes, start: int, end: int) -> list[Mark]:
+    """All occurrences of forms in a text, by place; several may begin at one place.
+
+    Args:
+        blob: Text in UTF-8; a newline stands before `start`.
+        start: Byte where the text begins.
+        end: Byte where it ends.
+    """
+    marks = [*_labels(blob, start, end), *_tags(blob, start, end), *_tokens(blob, start, end), *_prompts(blob, start, end)]
+    counts = Counter(mark.form for mark in marks)
+    kept = {form for form, _ in counts.most_common(MOST_FORMS)}
+    return sorted((mark for mark in marks if mark.form in kept), key=lambda mark: (mark.start, -mark.end))
+
+
+def _labels(blob: bytes, start: int, end: int) -> Iterator[Mark]:
+    for match in LABEL.finditer(blob, start - 1, end):
+        before, name, after = match.groups()
+        if not before.strip() and (after == b"" or after[:1] in b"-=|)}~#]"):
+            continue  # a bare word, or a list
+        if not before.strip() and name.count(b" ") > 2:
+            continue
+        text = name.decode("utf-8", "replace").strip(" -./").lower()
+        yield Mark(match.start(2) - len(before), match.end(), Form("label", f"{_sign(before)}X{_sign(after)}", text))
+
+
+def _sign(decoration: bytes) -> str:
+    """A decoration, with one sign for all emoji, all depths of headings and both widths of colons."""
+    sign = re.sub(_EMOJI, b"\xf0\x9f\x99\x82", decoration.strip()).decode("utf-8", "replace")
+    return re.sub(r"([#=>~-])\1+", r"\1", sign).replace("：", ":")
+
+
+def _tags(blob: bytes, start: int, end: int) -> Iterator[Mark]:
+    for match in TAG.finditer(blob, start, end):
+        name = match.group(2)
+        if name.lower() not in HTML:
+            yield Mark(match.start(), match.end(), Form("tag", "<X>", name.decode().lower()), bool(match.group(1)))
+
+
+def _tokens(blob: bytes, start: int, end: int) -> Iterator[Mark]:
+    for match in TOKEN.finditer(blob, start, end):
+        name = match.group(1).decode("utf-8", "replace") + " " + (match.group(2) or b"").decode()
+        yield Mark(match.start(), match.end(), Form("token", "<|X|>", name.strip().lower()), name.startswith("/"))
+
+
+def _prompts(blob: bytes, start: int, end: int) -> Iterator[Mark]:
+    for match in PROMPT.finditer(blob, start - 1, end):
+        sign = re.sub(rb"\d+", b"N", match.group(1)).decode("utf-8", "replace").strip()
+        if sign[-1:] in "$#%>" and len(sign) > 3:
+            sign = "X" + sign[-1]  # the folder in a prompt changes
+        yield Mark(match.start(1), match.end(), Form("prompt", "prompt", sign))
