@@ -22,6 +22,10 @@ SAMPLES = 6
 CORE: tuple[Role, ...] = ("reasoning", "action", "observation")
 TURNS: tuple[Role, ...] = ("user", "assistant", "system")
 ROLES: tuple[Role, ...] = (*CORE, "user", "assistant", "answer", "system")
+TOOL_TURNS = frozenset(
+    "tool function tools ipython environment env werkzeug herramienta outil function_response 工具 函数 ツール 関数".split()
+)
+"""Names under which a chat shows what a tool answered."""
 NAMED, SHOWN = 0.9, 0.82
 """Confidence of a role that the name says, and of one that only content and order show."""
 LEAST = 1.0
@@ -81,16 +85,18 @@ def _convention(
     openers = [mark for mark in openers if mark.form in forms]
     if not openers:
         return None
+    _tools_of_chats(forms)
     _hear(blob, end, openers, forms, known)
-    known_roles = {role for _, role in known}
+    known_roles = Counter(role for _, role in known)
     for _ in range(3):
         changed = _assign(openers, forms, known)
         if not changed:
             break
     _answers_of_agents(openers, forms, known)
+    _drop_rare(forms, known_roles)
     roles = {e.form: (e.role, NAMED if e.role in e.names else SHOWN) for e in forms.values() if e.role is not None}
     played = {role for role, _ in roles.values()}
-    return Convention(family, roles) if _valid(played, forms.values(), known_roles) else None
+    return Convention(family, roles) if _valid(played, forms.values(), set(known_roles)) else None
 
 
 def _hear(
@@ -142,6 +148,28 @@ def _assign(openers: Sequence[Mark], forms: dict[Form, Evidence], known: Sequenc
     return changed
 
 
+def _drop_rare(forms: dict[Form, Evidence], known: Counter[Role]) -> None:
+    """Forms that play a role which known markers play, or in few of the steps, are no markers."""
+    counts = Counter(known)
+    for evidence in forms.values():
+        if evidence.role is not None:
+            counts[evidence.role] += evidence.n
+    n_steps = max((counts[role] for role in CORE), default=0)
+    for evidence in forms.values():
+        role = evidence.role
+        if role in CORE and (known[role] > 1 or counts[role] < 0.25 * n_steps):
+            evidence.role = None
+
+
+def _tools_of_chats(forms: dict[Form, Evidence]) -> None:
+    """Beside turns of an assistant, a turn of the tool is its answer, if nothing else is named so."""
+    named = {role for evidence in forms.values() for role in list(evidence.names)[:1]}
+    if "assistant" in named and "observation" not in named:
+        for form, evidence in forms.items():
+            if form.name in TOOL_TURNS:
+                evidence.names = {"observation": evidence.names.get("action", 3.0)}
+
+
 def _answers_of_agents(openers: Sequence[Mark], forms: dict[Form, Evidence], known: Sequence[tuple[int, Role]]) -> None:
     """Where thoughts and calls are labelled beside the agent, what stands under its own name is its answers."""
     roles = {e.role for e in forms.values()}
@@ -152,7 +180,7 @@ def _answers_of_agents(openers: Sequence[Mark], forms: dict[Form, Evidence], kno
     for form, evidence in forms.items():
         if evidence.role == "user":
             follow += after[form]
-    if _share(follow, "assistant") < 0.5:
+    if _share(follow, "reasoning", "action") > 0.5:
         for evidence in forms.values():
             evidence.role = "answer" if evidence.role == "assistant" else evidence.role
 

@@ -13,6 +13,7 @@ from functools import lru_cache
 from deepcoder_hf.config import PatternConfig
 from deepcoder_hf.spans.conventions import Convention, recognise
 from deepcoder_hf.spans.library import WEAK, Key, Library, Marker
+from deepcoder_hf.spans.quoted import Sign, examples_end
 from deepcoder_hf.spans.roles import Role
 from deepcoder_hf.spans.scan import Hit
 from deepcoder_hf.spans.survey import Form, Mark, survey
@@ -22,33 +23,34 @@ SUBTYPES: dict[Role, str] = {
     "user": "user", "assistant": "header", "system": "system",
 }  # fmt: skip
 _END = re.compile(r"(?:^|[\W_▁])(?:end|stop|eot|eom|eos|suffix|close|return|done)(?:$|[\W_▁])|^/")
-_TOOL = re.compile(r"(?:^|[\W_▁])(?:tool|function|ipython|observation|environment|env)$")
 _SHELL = frozenset("$ > % >> >>> X$ X# X> X% In[N]:".split())
 
 
-def known_roles(hits: Sequence[Hit], library: Library) -> list[tuple[int, Role]]:
-    """Where sure markers begin, and their roles."""
-    found: list[tuple[int, Role]] = []
+def signs_of(hits: Sequence[Hit], library: Library) -> tuple[list[Sign], list[int]]:
+    """The sure markers of a text, and where its labels of a user or a task begin, by place."""
+    signs: list[Sign] = []
+    tasks: list[int] = []
     for start, _, number in hits:
         for index in library.markers[number].opens:
             pattern = library.patterns[index]
-            if pattern.confidence < WEAK:
-                continue
             role = pattern.role if pattern.kind == "turn" else pattern.span_type
-            if role and role != "other":
-                found.append((start, "observation" if role == "tool" else role))  # type: ignore[arg-type]
+            if pattern.role == "user" or pattern.subtype == "user":
+                tasks.append(start)
+            if role and role != "other" and pattern.confidence >= WEAK:
+                group = pattern.name[:20] if pattern.name.startswith("inferred") else pattern.kind
+                signs.append((start, "observation" if role == "tool" else role, group))  # type: ignore[arg-type]
                 break
-    return found
+    return signs, tasks
 
 
-def explained(known: Sequence[tuple[int, Role]]) -> bool:
+def explained(signs: Sequence[Sign]) -> bool:
     """Whether a text's sure markers tell of its reasoning or turns, its calls and its results."""
-    roles = {role for _, role in known}
+    roles = {role for _, role, _ in signs}
     return {"action", "observation"} <= roles and bool(roles & {"reasoning", "assistant"})
 
 
 def infer(blob: bytes, start: int, end: int, hits: list[Hit], library: Library) -> tuple[list[Hit], Library]:
-    """Add the markers of a text's own conventions.
+    """Add the markers of a text's own conventions, and leave out those that its prompt only quotes.
 
     Args:
         blob: The joined batch.
@@ -60,9 +62,37 @@ def infer(blob: bytes, start: int, end: int, hits: list[Hit], library: Library) 
     Returns:
         Markers and patterns; the same where nothing was found.
     """
-    known = known_roles(hits, library)
-    if explained(known):
-        return hits, library
+    if any("turn" in library.markers[number].keys for _, _, number in hits[:3]):
+        return hits, library  # sure headers of turns from the first line on
+    signs, tasks = signs_of(hits, library)
+    quoted = examples_end(blob, start, end, signs, tasks)
+    if quoted is not None:
+        hits = [hit for hit in hits if hit[0] >= quoted]
+        signs = [sign for sign in signs if sign[0] >= quoted]
+    if not explained(signs):
+        hits, library = _with_conventions(blob, quoted or start, end, hits, library, signs)
+    if quoted is None:
+        signs, tasks = signs_of(hits, library)
+        quoted = examples_end(blob, start, end, signs, tasks)
+        hits = hits if quoted is None else [hit for hit in hits if hit[0] >= quoted]
+    return (hits, library) if quoted is None else _with_examples(start, quoted, hits, library)
+
+
+def _with_examples(start: int, quoted: int, hits: list[Hit], library: Library) -> tuple[list[Hit], Library]:
+    """Put a block of the user around a prompt's examples."""
+    pattern = _pattern("user", "tag", "examples_in_prompt", 0.9, True)
+    index, number = len(library.patterns), len(library.markers)
+    opener = Marker((index,), (), "", (("open", index), "other"))
+    closer = Marker((), (index,), "", (("close", index),))
+    extended = replace(library, patterns=(*library.patterns, pattern), markers=(*library.markers, opener, closer))
+    return [(start, start, number), (quoted, quoted, number + 1), *hits], extended
+
+
+def _with_conventions(
+    blob: bytes, start: int, end: int, hits: list[Hit], library: Library, signs: Sequence[Sign]
+) -> tuple[list[Hit], Library]:
+    """Add the markers of the conventions that the forms of a text show."""
+    known = [(place, role) for place, role, _ in signs]
     marks = survey(blob, start, end)
     conventions = recognise(blob, end, marks, known) if marks else []
     if not conventions:
@@ -92,8 +122,8 @@ def _merged(hits: Sequence[Hit], new: Sequence[Hit], library: Library) -> list[H
         if not overlaps:
             kept.append(hit)
             continue
-        sure = any(library.patterns[index].confidence >= WEAK for index in library.markers[hit[2]].opens)
-        if sure or library.markers[hit[2]].closes:
+        marker = library.markers[hit[2]]
+        if any(library.patterns[index].confidence >= WEAK for index in (*marker.opens, *marker.closes)):
             kept.append(hit)
             taken.pop(ends[at][0], None)
     return sorted([*kept, *taken.values()], key=lambda hit: (hit[0], -hit[1]))
@@ -133,7 +163,10 @@ class _Builder:
         self.first_pattern, self.first_marker = first_pattern, first_marker
         self.patterns: list[PatternConfig] = []
         self.markers: list[Marker] = []
-        self.turns = any(role == "assistant" for role, _ in convention.roles.values())
+        roles = {role for role, _ in convention.roles.values()}
+        self.turns = "assistant" in roles
+        self.labels_too = bool(roles & {"reasoning", "action"})
+        """Whether thoughts or calls are labelled in the same way, so that no header encloses a turn."""
         self._opens: dict[tuple[Form, str], tuple[int, int]] = {}
         self._ends: dict[str, int] = {}
 
@@ -150,7 +183,7 @@ class _Builder:
     def _of_mark(self, blob: bytes, end: int, mark: Mark, role: Role, confidence: float, closed: bool) -> list[Hit]:
         form = mark.form
         turn = self.turns and (
-            role in ("user", "assistant", "system") or (role == "observation" and bool(_TOOL.search(form.name)) and not closed)
+            role == "assistant" or (not self.labels_too and (role in ("user", "system") or (role == "observation" and not closed)))
         )
         if form.kind == "token" and _END.search(form.name):
             return [(mark.start, mark.end, self._end(f"inferred_end:{form.name}"))]

@@ -301,6 +301,7 @@ class Machine:
             if self.out.loose:
                 self._decide_loose(position, kind, pattern.subtype == "final_answer")
             self.role = "assistant" if kind else "user"
+            self.out.agent_turn = self.out.agent_turn and bool(kind)
             self.agent_seen = self.agent_seen or kind not in (OTHER, OBSERVATION)
         self.out.put(start, kind, pattern.subtype or pattern.name, confidence, pattern.name, words)
 

@@ -6,13 +6,23 @@ In a text with sure headers of turns (ChatML and the like) nothing is open. In o
 
 from __future__ import annotations
 
+import re
+
+from deepcoder_hf.spans.calls import callness
 from deepcoder_hf.spans.gaps import KINDS, NAMES, SUBTYPES, Left, Right, divide
 from deepcoder_hf.spans.resolve import Segment
 from deepcoder_hf.spans.segments import ACTION, ANSWER, OBSERVATION, OTHER, REASONING, Segments
+from deepcoder_hf.spans.segments import LOOSE as LOOSE_CONFIDENCE
 from deepcoder_hf.spans.segments import NAMES as LOOSE_NAMES
 from deepcoder_hf.spans.types import TYPE_IDS
+from deepcoder_hf.spans.voice import WORLD
 
 LOOSE = frozenset(LOOSE_NAMES.values())
+UNMARKED_CALL = 0.8
+"""Confidence of a call that only its looks and the result after it show."""
+LIKE_A_CALL = 0.5
+MOST_LINES = 30
+_NEWLINE = re.compile(rb"\n[ \t]*(?=\S)")
 
 
 def refine(out: Segments, end: int) -> list[Segment]:
@@ -26,31 +36,62 @@ def refine(out: Segments, end: int) -> list[Segment]:
         Segments in order; they cover the same text.
     """
     items = out.items
-    if "strong" in out.turns or not any(item[1] in (REASONING, ACTION, OBSERVATION) for item in items):
+    if not any(item[1] in (REASONING, ACTION, OBSERVATION) for item in items):
         return items
     refined: list[Segment] = []
     for index, item in enumerate(items):
         stop = items[index + 1][0] if index + 1 < len(items) else end
-        left = _left(out, index)
-        if left is None:
+        left, right = _left(out, index), _right(out, index)
+        call = _call(out, index, stop) if right == "result" and item[4] in LOOSE else None
+        if call is not None:
+            refined += _before_call(out, index, left, call)
+            refined.append((call, ACTION, "call", UNMARKED_CALL, "call_before_result"))
+        elif left is None:
             refined.append(item)
         else:
-            refined += _divided(out, index, left, _right(out, index), stop)
+            refined += _divided(out, index, left, right, stop)
     return refined
+
+
+def _call(out: Segments, index: int, stop: int) -> int | None:
+    """Where the call begins that ends loose text before a result: its last paragraph, or its last lines."""
+    start = out.items[index][0]
+    text = out.ahead.blob[start:stop]
+    edge = max(text.rstrip().rfind(b"\n\n") + 2, len(text) - 4000, 0) if b"\n\n" in text.rstrip() else max(0, len(text) - 4000)
+    lines = [0 if edge == 0 else edge]
+    lines += [match.end() + edge for match in _NEWLINE.finditer(text[edge:].rstrip())]
+    for line in lines[-MOST_LINES:]:
+        if callness(text[line:].decode("utf-8", "replace").strip()) >= LIKE_A_CALL:
+            return start + line
+    return None
+
+
+def _before_call(out: Segments, index: int, left: Left | None, call: int) -> list[Segment]:
+    """The loose text before a call that no marker shows."""
+    start = out.items[index][0]
+    if call <= out.ahead.skip_space(start):
+        return [(start, ACTION, "call", UNMARKED_CALL, "call_before_result")] if call > start else []
+    if left is None or index in out.headed:
+        return [(start, REASONING, "preamble", LOOSE_CONFIDENCE, "before_call")]
+    return _divided(out, index, left, "call", call)
 
 
 def _left(out: Segments, index: int) -> Left | None:
     """What a gap begins with; None where the segment is no gap."""
     _, kind, _, _, pattern = out.items[index]
     if index in out.open:
+        if "strong" in out.turns:
+            return None
         if kind == OBSERVATION:
             return None if out.labelled & {"reasoning", "action"} else "result"
         return "user" if kind == OTHER and "assistant" not in out.turns else None
-    if pattern not in LOOSE or index in out.headed:
+    if pattern not in LOOSE or index in out.headed or "strong" in out.turns:
         return None
     if not index:
         return None if "reasoning" in out.labelled else "start"
     before = out.items[index - 1][1]
+    if before == OTHER:
+        return "start"
     if before == ACTION:
         return "agent" if any(o[1] == OBSERVATION and o[4] not in LOOSE for o in out.items) else "call"
     return "agent"
@@ -67,15 +108,20 @@ def _right(out: Segments, index: int) -> Right:
 
 def _divided(out: Segments, index: int, left: Left, right: Right, stop: int) -> list[Segment]:
     start, kind, subtype, confidence, pattern = out.items[index]
-    words = out.ahead.skip_space(out.open.get(index, start))
+    after = out.open.get(index, start)
+    words = out.ahead.skip_space(after)
     if words >= stop:
         return [out.items[index]]
+    if left == "result" and out.ahead.blob.count(b"\n", after, words) > 1:
+        left = "call"  # nothing stands under the marker: the result may be empty
     parts = divide(out.ahead.blob, words, stop, left, right)
     segments: list[Segment] = []
     for part in parts:
         typed = (TYPE_IDS[KINDS[part.voice]], SUBTYPES[part.voice], part.confidence, NAMES[part.voice])
         segments.append((part.start, *typed))
-    if index in out.open:  # the first part has a marker: it says what it is
+    if index in out.open and left == "call" and parts[0].voice != WORLD:
+        segments.insert(0, (start, kind, subtype, confidence, pattern))
+    elif index in out.open:  # the first part has a marker: it says what it is
         segments[0] = (start, kind, subtype, confidence, pattern)
     else:
         segments[0] = (start, *segments[0][1:])

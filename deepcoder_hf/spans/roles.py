@@ -14,6 +14,12 @@ Role = Literal["reasoning", "action", "observation", "user", "assistant", "answe
 SURE, WEAK = 3.0, 1.5
 """How much a word counts, as log-odds; weak words also mean something else."""
 
+FILLER = frozenset(
+    "the a an of to from by my your its is for in on and begin start end channel section header block id im open close new current"
+    " de la le les el los las der die das des du mi mon tu".split()
+)
+"""Words of names that say nothing of the role."""
+
 _WORDS = re.compile(r"[A-ZÀ-Þ]?[^\W\d_A-ZÀ-Þ]+|[A-ZÀ-Þ]+(?![^\W\d_A-ZÀ-Þ])", re.UNICODE)
 _WIDE = re.compile(r"[぀-ヿ一-鿿]")
 _ROUND = re.compile(r"[()\[\]{}（）]")
@@ -55,14 +61,17 @@ def roles_of(name: str) -> dict[Role, float]:
             if word in rest:
                 found[role] = max(found.get(role, 0.0), weight)
                 rest = rest.replace(word, " ") if len(word) > 1 else rest
-    tokens = [token.lower() for token in _WORDS.findall(name)]
+    tokens = [token for token in map(str.lower, _WORDS.findall(name)) if token not in FILLER and not _WIDE.search(token)]
     if len(tokens) > 1 and (joined := words.get("_".join(tokens)) or words.get("".join(tokens))):
         tokens, found = [], dict(joined)
+    unknown = sum(token not in words for token in tokens)
+    share = 1.0 - unknown / len(tokens) if tokens else 1.0
     for token in tokens:
         for role, weight in words.get(token, ()):
             found[role] = max(found.get(role, 0.0), weight)
     if len(tokens) > 1 or len(found) > 1 and not tokens:
         found = _reconciled(found)
+    found = {role: weight * share for role, weight in found.items() if share > 0.4}
     return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
