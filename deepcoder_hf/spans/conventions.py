@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import log
+from typing import Literal
 
 from deepcoder_hf.spans.calls import callness
 from deepcoder_hf.spans.roles import Role, roles_of
@@ -28,8 +29,12 @@ TOOL_TURNS = frozenset(
 """Names under which a chat shows what a tool answered."""
 NAMED, SHOWN = 0.9, 0.82
 """Confidence of a role that the name says, and of one that only content and order show."""
-LEAST = 1.0
-"""Log-odds from which on a role is taken."""
+LEAST, RARE_LEAST = 1.0, 0.0
+"""Log-odds from which on a role is taken; of a form without a telling name in a family that is rare elsewhere."""
+COMMON = frozenset(("X:", "-X:", "*X:", "#X", "#X:", "prompt", "-X", "*X"))
+"""Families of forms that any text has."""
+UNSURE = 0.4
+"""Confidence of OTHER for forms of a convention whose role nothing shows."""
 
 
 @dataclass(slots=True)
@@ -49,8 +54,8 @@ class Convention:
     """A family of forms and the roles they play."""
 
     family: str
-    roles: dict[Form, tuple[Role, float]]
-    """Role and confidence of each form that is a marker."""
+    roles: dict[Form, tuple[Role | Literal["other"], float]]
+    """Role, other where nothing shows it, and confidence of each form that is a marker."""
 
 
 def recognise(blob: bytes, end: int, marks: Sequence[Mark], known: Sequence[tuple[int, Role]]) -> list[Convention]:
@@ -96,7 +101,11 @@ def _convention(
     _drop_rare(forms, known_roles)
     roles = {e.form: (e.role, NAMED if e.role in e.names else SHOWN) for e in forms.values() if e.role is not None}
     played = {role for role, _ in roles.values()}
-    return Convention(family, roles) if _valid(played, forms.values(), set(known_roles)) else None
+    if not _valid(played, forms.values(), set(known_roles)) or _in_the_prompt(openers, roles, known):
+        return None
+    if family not in COMMON:
+        roles |= {form: ("other", UNSURE) for form in forms if form not in roles}
+    return Convention(family, roles)
 
 
 def _hear(
@@ -122,7 +131,7 @@ def _hear(
             "observation": heard[WORLD] + log(1.02 - 0.8 * call),
             "user": heard[USER],
             "answer": heard[REPLY],
-            "action": log(0.03 + 0.95 * call),
+            "action": log(0.03 + 0.95 * call) - (2.0 if call < 0.25 else 0.0),
             "assistant": max(heard[PLAN], heard[REPLY]),
             "system": -3.0,
         }
@@ -132,6 +141,8 @@ def _assign(openers: Sequence[Mark], forms: dict[Form, Evidence], known: Sequenc
     """Give each form its best role, seeing what the others play; whether anything changed."""
     before, after = _neighbours(openers, forms, known)
     changed = False
+    family = next(iter(forms)).family
+    least = LEAST if family in COMMON else RARE_LEAST
     for form, evidence in forms.items():
         totals = {
             role: 1.3 * evidence.names.get(role, -1.0)
@@ -142,10 +153,19 @@ def _assign(openers: Sequence[Mark], forms: dict[Form, Evidence], known: Sequenc
         }
         role = max(totals, key=lambda r: totals[r])
         score = totals[role] + 1.5
-        chosen = role if score > (LEAST if evidence.names else LEAST) else None
+        chosen = role if score > (LEAST if evidence.names else least) else None
         changed = changed or chosen != evidence.role
         evidence.role, evidence.score = chosen, score
     return changed
+
+
+def _in_the_prompt(
+    openers: Sequence[Mark], roles: dict[Form, tuple[Role | Literal["other"], float]], known: Sequence[tuple[int, Role]]
+) -> bool:
+    """Whether most calls and results of a family stand before the agent, by sure markers, begins to speak."""
+    first = next((place for place, role in known if role in ("reasoning", "assistant")), None)
+    places = [mark.start for mark in openers if roles.get(mark.form, ("", 0.0))[0] in ("action", "observation")]
+    return first is not None and bool(places) and sum(place > first for place in places) * 2 < len(places)
 
 
 def _drop_rare(forms: dict[Form, Evidence], known: Counter[Role]) -> None:

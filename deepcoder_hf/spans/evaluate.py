@@ -71,13 +71,14 @@ def evaluate_spans(
         return _scores(*_run(gold, detector or SpanDetector(section), done), gold)
     styles = chosen_styles(leave_out, {record.style for record in gold}, section)
     scored: dict[int, tuple[RecordScore, SpanOutcomes]] = {}
+    disabled: dict[str, int] = {}
     seconds = 0.0
     for style in styles:
+        disabled[style] = n_left_out(section, style)
         numbers = [number for number, record in enumerate(gold) if record.style == style]
         part, cpu_s = _run([gold[number] for number in numbers], SpanDetector(without_style(section, style)), done)
         scored.update(zip(numbers, part, strict=True))
         seconds += cpu_s
-    disabled = {style: n_left_out(section, style) for style in styles}
     chosen = sorted(scored)
     return _scores([scored[number] for number in chosen], seconds, [gold[number] for number in chosen], disabled)
 

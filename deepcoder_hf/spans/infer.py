@@ -13,15 +13,17 @@ from functools import lru_cache
 from deepcoder_hf.config import PatternConfig
 from deepcoder_hf.spans.conventions import Convention, recognise
 from deepcoder_hf.spans.library import WEAK, Key, Library, Marker
-from deepcoder_hf.spans.quoted import Sign, examples_end
+from deepcoder_hf.spans.quoted import AGENT, Sign, examples_end
 from deepcoder_hf.spans.roles import Role
 from deepcoder_hf.spans.scan import Hit
 from deepcoder_hf.spans.survey import Form, Mark, survey
 
-SUBTYPES: dict[Role, str] = {
+SUBTYPES: dict[str, str] = {
     "reasoning": "thought", "action": "call", "observation": "result", "answer": "final_answer",
-    "user": "user", "assistant": "header", "system": "system",
+    "user": "user", "assistant": "header", "system": "system", "other": "unknown",
 }  # fmt: skip
+TAIL = 0.6
+"""Share of a text behind whose sure markers no other convention is looked for."""
 _END = re.compile(r"(?:^|[\W_▁])(?:end|stop|eot|eom|eos|suffix|close|return|done)(?:$|[\W_▁])|^/")
 _SHELL = frozenset("$ > % >> >>> X$ X# X> X% In[N]:".split())
 
@@ -69,7 +71,12 @@ def infer(blob: bytes, start: int, end: int, hits: list[Hit], library: Library) 
     if quoted is not None:
         hits = [hit for hit in hits if hit[0] >= quoted]
         signs = [sign for sign in signs if sign[0] >= quoted]
-    if not explained(signs):
+    if quoted is None and explained(signs) and signs[-1][0] < start + TAIL * (end - start):
+        later = _with_conventions(blob, signs[-1][0] + 1, end, [], library, [])
+        if len({role for _, role, _ in signs_of(later[0], later[1])[0]} & AGENT) > 1:  # the prompt showed another convention
+            hits, library = later
+            quoted, signs = hits[0][0], []
+    elif not explained(signs):
         hits, library = _with_conventions(blob, quoted or start, end, hits, library, signs)
     if quoted is None:
         signs, tasks = signs_of(hits, library)
@@ -130,10 +137,10 @@ def _merged(hits: Sequence[Hit], new: Sequence[Hit], library: Library) -> list[H
 
 
 @lru_cache(maxsize=1024)
-def _pattern(role: Role, kind: str, name: str, confidence: float, closes: bool) -> PatternConfig:
+def _pattern(role: str, kind: str, name: str, confidence: float, closes: bool) -> PatternConfig:
     """A pattern of one text."""
     is_turn = kind == "turn"
-    span_type = "other" if role in ("user", "assistant", "system") else role
+    span_type = "other" if role in ("user", "assistant", "system", "other") else role
     return PatternConfig.model_construct(
         name=name, span_type="observation" if is_turn and role == "observation" else span_type, kind=kind, open="", subtype=SUBTYPES[role],
         close="x" if closes else None, role=("tool" if role == "observation" else role) if is_turn else None,
@@ -180,7 +187,7 @@ class _Builder:
                 found += self._of_mark(blob, end, mark, role, confidence, mark.form in closed)
         return found
 
-    def _of_mark(self, blob: bytes, end: int, mark: Mark, role: Role, confidence: float, closed: bool) -> list[Hit]:
+    def _of_mark(self, blob: bytes, end: int, mark: Mark, role: str, confidence: float, closed: bool) -> list[Hit]:
         form = mark.form
         turn = self.turns and (
             role == "assistant" or (not self.labels_too and (role in ("user", "system") or (role == "observation" and not closed)))
@@ -203,7 +210,7 @@ class _Builder:
             return [(mark.start, mark.end, opened), *([(stop, stop + 1, closer)] if stop < end else [])]
         return [(mark.start, mark.end, self._open(form, role, "label", confidence, False)[0])]
 
-    def _open(self, form: Form, role: Role, kind: str, confidence: float, closes: bool) -> tuple[int, int]:
+    def _open(self, form: Form, role: str, kind: str, confidence: float, closes: bool) -> tuple[int, int]:
         """Numbers of the opening and the closing marker of a form."""
         key = (form, kind)
         if key not in self._opens:

@@ -16,7 +16,8 @@ ALL = "all"
 
 def known_styles(config: SpansConfig) -> set[str]:
     """Conventions that a built-in pattern, a rule, or a pattern of the configuration names."""
-    return _builtin_styles() | {style for pattern in config.patterns for style in pattern.styles}
+    of_patterns = {style for pattern in (*builtin_patterns(), *config.patterns) for style in pattern.styles}
+    return of_patterns | {style for rule in RULES.values() for style in rule.styles}
 
 
 def without_style(config: SpansConfig, style: str) -> SpansConfig:
@@ -26,10 +27,8 @@ def without_style(config: SpansConfig, style: str) -> SpansConfig:
         config: The detector's section.
         style: The convention; one that nothing names changes nothing.
     """
-    names = [style] if style in _builtin_styles() else []
-    left = tuple(dict.fromkeys([*config.leave_out, *names]))
-    own = tuple(pattern for pattern in config.patterns if style not in pattern.styles)
-    return config.model_copy(update={"leave_out": left, "patterns": own})
+    names = [style] if style in known_styles(config) else []
+    return config.model_copy(update={"leave_out": tuple(dict.fromkeys([*config.leave_out, *names]))})
 
 
 def n_left_out(config: SpansConfig, style: str) -> int:
@@ -62,8 +61,3 @@ def chosen_styles(asked: str | Sequence[str], present: Collection[str], config: 
         hint = f"did you mean {near[0]!r}?" if near else f"styles of the records: {styles}"
         raise ConfigError(f"leave out {name!r}: no record is of this style, and no pattern or rule names it; {hint}")
     return list(dict.fromkeys(names))
-
-
-def _builtin_styles() -> set[str]:
-    of_patterns = {style for pattern in builtin_patterns() for style in pattern.styles}
-    return of_patterns | {style for rule in RULES.values() for style in rule.styles}

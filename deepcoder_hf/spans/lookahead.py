@@ -70,6 +70,15 @@ class Lookahead:
         before = self.blob[max(position - INDENT, self.start - 1) : position].rstrip(b" \t")
         return before.endswith(b"\n")
 
+    def ends_line(self, position: int) -> bool:
+        """Whether only spaces, or another marker, stand between a position and its line's end."""
+        stop = self.blob.find(b"\n", position, self.end)
+        stop = self.end if stop < 0 else stop
+        at = bisect_left(self.hits, (position,))
+        if at < len(self.hits):
+            stop = min(stop, self.hits[at][0])
+        return not self.blob[position:stop].strip(b" \t\r.")
+
     def quoted(self, position: int) -> bool:
         """Whether a quotation mark or backtick stands directly before a position."""
         return self.blob[position - 1 : position] in (b"`", b'"', b"'")

@@ -179,6 +179,8 @@ class Machine:
         if (close is None and (weak or not initial)) or (not initial and (pattern.span_type != "action" or quoted)):
             self.mention = hit[1] if pattern.span_type == "reasoning" else self.mention
             return None
+        if not initial and close and self.whole and not self.agent_seen and not self.ahead.ends_line(close[1]):
+            return None  # a prompt explains the tag in a sentence
         if weak and close and not self._expected(pattern, hit[0], close[1]):
             return None
         confidence = pattern.confidence

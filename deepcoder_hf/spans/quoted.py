@@ -26,6 +26,9 @@ _ANNOUNCED = re.compile(
     rb"|\xe7\xa4\xba\xe4\xbe\x8b|\xe4\xbe\x8b\xe5\xad\x90|\xe6\xa0\xbc\xe5\xbc\x8f|\xe4\xbe\x8b[:\xef]|\xe5\xbd\xa2\xe5\xbc\x8f"
 )
 """... 示例 例子 格式 例： 形式"""
+_HEADED = re.compile(
+    rb"(?i:here (?:are|is)[^\n]{0,40}examples?|following examples?|examples? ?:|few-shot|interleaving|following format|demonstrations?:)"
+)
 _ENDED = re.compile(
     rb"(?i:\(?end of (?:the )?examples?\)?|\n *begin!|\n *now (?:it is|it's) your turn|\n *your turn\b"
     rb"|\n *now (?:solve|answer|do|complete) (?:the|this)[^\n]{0,40}|\n *(?:now|here is) (?:the|your) (?:real |actual |new )?(?:task|question|problem|input)\b"
@@ -58,6 +61,8 @@ def examples_end(blob: bytes, start: int, end: int, signs: Sequence[Sign], tasks
         ended = _ENDED.search(blob, first, limit)
         if ended is not None:
             return ended.end()
+        if not _HEADED.search(blob, start, first):
+            return _earlier_convention(agent)
         again = [task for task in tasks if first < task < limit]
         if again and any(task < first for task in tasks) and agent[-1][0] > again[-1]:
             return again[-1]

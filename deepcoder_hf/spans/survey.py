@@ -23,6 +23,7 @@ LABEL = re.compile(
     rb"((?:\xef\xbc\x9a|\xe3\x80\x91|\*\*|__|[:>=|\])}~#-]){1,6}|(?=\n)|(?: ?(?:>{2,3}|->|=>|={2,6}|-{3,6}|\xe2\x86\x92|\|)))(?=[\s\S])"
 )
 """`Thought 1:`, `**Action:**`, `## Reasoning`, `[REASONING]`, `Deed>>`, `=== TOOL CALL ===`, `思考：`"""
+WIDE_COLON, WIDE_BRACKET = "：".encode(), "】".encode()
 TAG = re.compile(rb"<(/?)([A-Za-z_][\w.:-]{0,30})(?:[ =][^<>\n]{0,60})?>")
 TOKEN = re.compile(rb"<(?:\||\xef\xbd\x9c)(/?[^<>|\n]{1,40}?)(?:\||\xef\xbd\x9c)>(?:([a-z_]{1,12})(?=\n|:|<))?")
 PROMPT = re.compile(
@@ -78,6 +79,8 @@ def survey(blob: bytes, start: int, end: int) -> list[Mark]:
 def _labels(blob: bytes, start: int, end: int) -> Iterator[Mark]:
     for match in LABEL.finditer(blob, start - 1, end):
         before, name, after = match.groups()
+        if name.endswith((WIDE_COLON, WIDE_BRACKET)):
+            name, after = name[:-3], name[-3:]
         if not before.strip() and (after == b"" or after[:1] in b"-=|)}~#]"):
             continue  # a bare word, or a list
         if not before.strip() and name.count(b" ") > 2:
