@@ -14,7 +14,7 @@ from math import log
 from typing import Literal
 
 from deepcoder_hf.spans.calls import callness
-from deepcoder_hf.spans.roles import Role, roles_of
+from deepcoder_hf.spans.roles import SURE, Role, roles_of
 from deepcoder_hf.spans.survey import Form, Mark
 from deepcoder_hf.spans.voice import PLAN, REPLY, USER, WORLD, voices
 
@@ -87,6 +87,9 @@ def _convention(
     openers = [mark for mark in members if not mark.closes]
     counts = Counter(mark.form for mark in openers)
     forms = {form: Evidence(form, n, roles_of(form.name)) for form, n in counts.items() if n > 1 or roles_of(form.name)}
+    closed = Counter(mark.form for mark in members if mark.closes)
+    if closed:  # tags come in pairs
+        forms = {form: evidence for form, evidence in forms.items() if 2 * closed[form] >= evidence.n or form.kind != "tag"}
     openers = [mark for mark in openers if mark.form in forms]
     if not openers:
         return None
@@ -103,7 +106,7 @@ def _convention(
     played = {role for role, _ in roles.values()}
     if not _valid(played, forms.values(), set(known_roles)) or _in_the_prompt(openers, roles, known):
         return None
-    if family not in COMMON:
+    if family not in COMMON and openers[0].form.kind == "label":
         roles |= {form: ("other", UNSURE) for form in forms if form not in roles}
     return Convention(family, roles)
 
@@ -131,7 +134,7 @@ def _hear(
             "observation": heard[WORLD] + log(1.02 - 0.8 * call),
             "user": heard[USER],
             "answer": heard[REPLY],
-            "action": log(0.03 + 0.95 * call) - (2.0 if call < 0.25 else 0.0),
+            "action": log(0.03 + 0.95 * call) - (3.0 if call < 0.25 else 0.0),
             "assistant": max(heard[PLAN], heard[REPLY]),
             "system": -3.0,
         }
@@ -183,7 +186,7 @@ def _drop_rare(forms: dict[Form, Evidence], known: Counter[Role]) -> None:
 
 def _tools_of_chats(forms: dict[Form, Evidence]) -> None:
     """Beside turns of an assistant, a turn of the tool is its answer, if nothing else is named so."""
-    named = {role for evidence in forms.values() for role in list(evidence.names)[:1]}
+    named = {role for e in forms.values() for role, weight in list(e.names.items())[:1] if weight >= SURE}
     if "assistant" in named and "observation" not in named:
         for form, evidence in forms.items():
             if form.name in TOOL_TURNS:

@@ -284,7 +284,7 @@ class Machine:
             return False
         words = self.ahead.paragraph(position)
         if not words:
-            return False
+            return labelled and self.ahead.fence_at(position)
         heard = voices([words])[0]
         return float(heard[PLAN]) < GOES_ON if labelled or self.fences else float(heard[WORLD]) > ANSWERED
 

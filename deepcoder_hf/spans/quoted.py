@@ -27,7 +27,7 @@ _ANNOUNCED = re.compile(
 )
 """... 示例 例子 格式 例： 形式"""
 _HEADED = re.compile(
-    rb"(?i:here (?:are|is)[^\n]{0,40}examples?|following examples?|examples? ?:|few-shot|interleaving|following format|demonstrations?:)"
+    rb"(?i:here (?:are|is)[^\n]{0,40}examples?|following examples?|examples?(?: [a-z]{3,12})? ?:|few-shot|interleaving|following format|demonstrations?:)"
 )
 _ENDED = re.compile(
     rb"(?i:\(?end of (?:the )?examples?\)?|\n *begin!|\n *now (?:it is|it's) your turn|\n *your turn\b"
@@ -63,8 +63,8 @@ def examples_end(blob: bytes, start: int, end: int, signs: Sequence[Sign], tasks
             return ended.end()
         if not _HEADED.search(blob, start, first):
             return _earlier_convention(agent)
-        again = [task for task in tasks if first < task < limit]
-        if again and any(task < first for task in tasks) and agent[-1][0] > again[-1]:
+        again = [task for task in tasks if first < task < min(limit, agent[-1][0])]
+        if again:
             return again[-1]
     return _earlier_convention(agent)
 

@@ -19,11 +19,12 @@ _NAME = rb"[A-Za-z\x80-\xff][\w\x80-\xff'./-]{0,30}(?: [A-Za-z\x80-\xff(][\w\x80
 _EMOJI = rb"(?:\xe2[\x80-\xbf]{2}|\xf0\x9f[\x80-\xbf]{2})(?:\xef\xb8\x8f)?"
 
 LABEL = re.compile(
-    rb"\n[ \t]{0,3}((?:[#*>=~+@|_(\[{-]|\xe3\x80\x90|" + _EMOJI + rb"){0,6} ?)(" + _NAME + rb")(?: ?[#(\[]?\d{1,3}[)\]]?)?"
-    rb"((?:\xef\xbc\x9a|\xe3\x80\x91|\*\*|__|[:>=|\])}~#-]){1,6}|(?=\n)|(?: ?(?:>{2,3}|->|=>|={2,6}|-{3,6}|\xe2\x86\x92|\|)))(?=[\s\S])"
+    rb"\n[ \t]{0,3}((?:[#*>=~+@|_(\[{-]|" + _EMOJI + rb"){0,6} ?)(" + _NAME + rb")(?: ?[#(\[]?\d{1,3}[)\]]?)?"
+    rb"((?:\*\*|__|[:>=|\])}~#-]){1,6}|(?=\n)|(?: ?(?:>{2,3}|->|=>|={2,6}|-{3,6}|\xe2\x86\x92|\|)))(?=[\s\S])"
 )
 """`Thought 1:`, `**Action:**`, `## Reasoning`, `[REASONING]`, `Deed>>`, `=== TOOL CALL ===`, `思考：`"""
-WIDE_COLON, WIDE_BRACKET = "：".encode(), "】".encode()
+WIDE = (("：", ":  "), ("】", "]  "), ("【", "[  "))
+"""Wide signs, and narrow ones of the same length in bytes."""
 TAG = re.compile(rb"<(/?)([A-Za-z_][\w.:-]{0,30})(?:[ =][^<>\n]{0,60})?>")
 TOKEN = re.compile(rb"<(?:\||\xef\xbd\x9c)(/?[^<>|\n]{1,40}?)(?:\||\xef\xbd\x9c)>(?:([a-z_]{1,12})(?=\n|:|<))?")
 PROMPT = re.compile(
@@ -70,6 +71,9 @@ def survey(blob: bytes, start: int, end: int) -> list[Mark]:
         start: Byte where the text begins.
         end: Byte where it ends.
     """
+    if not blob.isascii():
+        for wide, narrow in WIDE:
+            blob = blob.replace(wide.encode(), narrow.encode())
     marks = [*_labels(blob, start, end), *_tags(blob, start, end), *_tokens(blob, start, end), *_prompts(blob, start, end)]
     counts = Counter(mark.form for mark in marks)
     kept = {form for form, _ in counts.most_common(MOST_FORMS)}
@@ -79,8 +83,6 @@ def survey(blob: bytes, start: int, end: int) -> list[Mark]:
 def _labels(blob: bytes, start: int, end: int) -> Iterator[Mark]:
     for match in LABEL.finditer(blob, start - 1, end):
         before, name, after = match.groups()
-        if name.endswith((WIDE_COLON, WIDE_BRACKET)):
-            name, after = name[:-3], name[-3:]
         if not before.strip() and (after == b"" or after[:1] in b"-=|)}~#]"):
             continue  # a bare word, or a list
         if not before.strip() and name.count(b" ") > 2:
@@ -92,7 +94,7 @@ def _labels(blob: bytes, start: int, end: int) -> Iterator[Mark]:
 def _sign(decoration: bytes) -> str:
     """A decoration, with one sign for all emoji, all depths of headings and both widths of colons."""
     sign = re.sub(_EMOJI, b"\xf0\x9f\x99\x82", decoration.strip()).decode("utf-8", "replace")
-    return re.sub(r"([#=>~-])\1+", r"\1", sign).replace("：", ":")
+    return re.sub(r"([#=>~-])\1+", r"\1", sign)
 
 
 def _tags(blob: bytes, start: int, end: int) -> Iterator[Mark]:
