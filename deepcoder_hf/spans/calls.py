@@ -10,6 +10,7 @@ _JSON = re.compile(
 _PAREN = re.compile(r"\s*(?:print\()?[A-Za-z_][\w.]{0,60}\((?:[^()]|\([^()]*\)){0,2000}\)\s*;?\s*$", re.DOTALL)
 _BRACKET = re.compile(r"\s*\[?[A-Za-z_][\w. ]{0,30}\[[^\n]{0,600}\]\s*$")
 _XML = re.compile(r"\s*<(?:function|invoke|tool|parameter|tool_call|execute)\b")
+_SAYS_SO = re.compile(r"\s*[\[(<*]{0,2}(?:calling|call|invoke|invoking|running|executing|execute|run)\b[^\n]{0,40}[\w.]\(")
 _FENCE = re.compile(r"\s*```")
 _SHELL = re.compile(
     r"\s*(?:\$ ?|sudo )?(?:cd|ls|cat|grep|rg|find|sed|awk|echo|python3?|pip3?|npm|npx|yarn|node|git|make|cargo|go|pytest|curl|wget|mkdir|rm|mv|cp"
@@ -35,7 +36,7 @@ def callness(text: str) -> float:
         return 0.2
     if _JSON.match(text) or _XML.match(text):
         return 0.95
-    if _PAREN.match(text) or _BRACKET.match(text):
+    if _PAREN.match(text) or _BRACKET.match(text) or _SAYS_SO.match(text):
         return 0.95
     if _SHELL.match(text) or _GAME.match(text):
         return 0.85 if "\n" not in text.strip() or text.count("\n") < 6 else 0.6

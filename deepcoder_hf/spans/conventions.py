@@ -73,12 +73,22 @@ def recognise(blob: bytes, end: int, marks: Sequence[Mark], known: Sequence[tupl
     families: dict[str, list[Mark]] = defaultdict(list)
     for mark in marks:
         families[mark.form.family].append(mark)
-    found = [
-        convention
-        for family, members in families.items()
-        if (convention := _convention(family, members, blob, end, known)) is not None
-    ]
-    return _compatible(found, families)
+    found: dict[str, Convention] = {}
+    seen = list(known)
+    for _ in range(2):  # what one family shows lets another count
+        for family, members in families.items():
+            if family not in found and (convention := _convention(family, members, blob, end, seen)) is not None:
+                found[family] = convention
+        seen = sorted([*known, *(sign for family in found for sign in _signs(found[family], families[family]))])
+    return _compatible(list(found.values()), families)
+
+
+def _signs(convention: Convention, members: Sequence[Mark]) -> Iterable[tuple[int, Role]]:
+    """Where the marks of a convention begin, and their roles."""
+    for mark in members:
+        role, _ = convention.roles.get(mark.form, ("other", 0.0))
+        if role != "other" and not mark.closes:
+            yield mark.start, role
 
 
 def _convention(
@@ -91,6 +101,7 @@ def _convention(
     if closed:  # tags come in pairs
         forms = {form: evidence for form, evidence in forms.items() if 2 * closed[form] >= evidence.n or form.kind != "tag"}
     openers = [mark for mark in openers if mark.form in forms]
+    openers = _without_containers(openers, members, forms)
     if not openers:
         return None
     _tools_of_chats(forms)
@@ -109,6 +120,26 @@ def _convention(
     if family not in COMMON and openers[0].form.kind == "label":
         roles |= {form: ("other", UNSURE) for form in forms if form not in roles}
     return Convention(family, roles)
+
+
+def _without_containers(openers: list[Mark], members: Sequence[Mark], forms: dict[Form, Evidence]) -> list[Mark]:
+    """Leave out tags that mostly hold other tags of the family: what they hold has the roles."""
+    holds: Counter[Form] = Counter()
+    open_now: list[Form] = []
+    for mark in members:
+        if mark.form.kind != "tag" or mark.form not in forms:
+            continue
+        if mark.closes:
+            if mark.form in open_now:
+                del open_now[len(open_now) - 1 - open_now[::-1].index(mark.form) :]
+            continue
+        if open_now and set(forms[mark.form].names) & set(CORE):
+            holds[open_now[-1]] += 1
+        open_now.append(mark.form)
+    for form, n in holds.items():
+        if n >= forms[form].n:
+            del forms[form]
+    return [mark for mark in openers if mark.form in forms]
 
 
 def _hear(

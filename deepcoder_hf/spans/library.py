@@ -143,8 +143,8 @@ def _marker(body: str, opened: list[int], closed: list[int], patterns: Sequence[
 
 def _alternation(anchor: str, members: list[tuple[str, int]]) -> tuple[re.Pattern[bytes], tuple[int, ...], bool]:
     """One expression for all markers that begin alike, and which marker each of its groups stands for."""
-    # Specific before general: `<tool_calls>` before `<tool_call`, fences of any language last.
-    members.sort(key=lambda member: (member[0] in FENCES, -len(member[0])))
+    # Specific before general: `<tool_calls>` before `<tool_call`, a fence of a named language before one of any.
+    members.sort(key=lambda member: (member[0] in FENCES, _any_fence(member[0]), -len(member[0])))
     # An empty group at the end of each alternative tells which one matched, and leaves the quick reject on the first
     # literal alone, as a group around the alternative would not. The set of first bytes rejects most lines at once.
     bodies = [body for body, _ in members]
@@ -156,6 +156,10 @@ def _alternation(anchor: str, members: list[tuple[str, int]]) -> tuple[re.Patter
     ahead = b"(?=[" + b"".join(b"\\x%02x" % byte for byte in sorted(first)) + b"])" if first else b""
     expression = anchor.encode() + ahead + b"(?:" + alternatives.encode("utf-8", "surrogatepass") + b")"
     return re.compile(expression), tuple(number for _, number in members), bool(anchor)
+
+
+def _any_fence(body: str) -> bool:
+    return body.startswith("```[")
 
 
 def parse_patterns(text: str, source: str) -> list[PatternConfig]:
@@ -234,6 +238,5 @@ def _check_names(config: SpansConfig, builtin: Sequence[PatternConfig]) -> None:
     known = {style for p in (*builtin, *config.patterns) for style in p.styles}
     known |= {style for rule in RULES.values() for style in rule.styles}
     if unknown := sorted(set(config.leave_out) - known):
-        raise ConfigError(
-            f"spans.leave_out: no pattern or rule is written for {', '.join(unknown)}; known: {', '.join(sorted(known))}"
-        )
+        unwritten, written = ", ".join(unknown), ", ".join(sorted(known))
+        raise ConfigError(f"spans.leave_out: no pattern or rule is written for {unwritten}; known: {written}")

@@ -54,6 +54,10 @@ def roles_of(name: str) -> dict[Role, float]:
         input" the action, of "agent thought" the thought: the last of what an agent does, but for the agent itself.
     """
     words, wide = _vocabulary()
+    if " to=" in name:
+        return {"reasoning": SURE} if name.endswith("=self") else {"answer": SURE} if name.endswith("=user") else {"action": SURE}
+    if name in words and not name[:1].isalpha():
+        return dict(words[name])  # a sign
     found: dict[Role, float] = {}
     if _WIDE.search(name):
         rest = name

@@ -12,25 +12,35 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from deepcoder_hf.spans.roles import roles_of
+
 MOST_FORMS = 48
 """Forms of a text that are kept: those that recur most, and those whose name is a known word."""
 
-_NAME = rb"[A-Za-z\x80-\xff][\w\x80-\xff'./-]{0,30}(?: [A-Za-z\x80-\xff(][\w\x80-\xff'()./-]{0,20}){0,3}"
+_NAME = rb"[A-Za-z\x80-\xff][\w\x80-\xff'./=-]{0,30}(?: [A-Za-z\x80-\xff(][\w\x80-\xff'()./=-]{0,20}){0,3}"
+_TIME = rb"(?:\[?\d{1,4}[-:/.]\d\d[\d:T. ,/+-]{0,24}Z?\]? ?(?:[|-] ?)?(?:(?:INFO|DEBUG|WARN|LOG)\w{0,4}[:|]? ?)?)"
 _EMOJI = rb"(?:\xe2[\x80-\xbf]{2}|\xf0\x9f[\x80-\xbf]{2})(?:\xef\xb8\x8f)?"
 
 LABEL = re.compile(
-    rb"\n[ \t]{0,3}((?:[#*>=~+@|_(\[{-]|" + _EMOJI + rb"){0,6} ?)(" + _NAME + rb")(?: ?[#(\[]?\d{1,3}[)\]]?)?"
+    rb"\n[ \t]{0,3}(" + _TIME + rb"?(?:[#*>=~+@|_(\[{:<-]|" + _EMOJI + rb"){0,6} ?)(" + _NAME + rb")(?: ?[#(\[]?\d{1,3}[)\]]?)?"
     rb"((?:\*\*|__|[:>=|\])}~#-]){1,6}|(?=\n)|(?: ?(?:>{2,3}|->|=>|={2,6}|-{3,6}|\xe2\x86\x92|\|)))(?=[\s\S])"
 )
 """`Thought 1:`, `**Action:**`, `## Reasoning`, `[REASONING]`, `Deed>>`, `=== TOOL CALL ===`, `思考：`"""
 WIDE = (("：", ":  "), ("】", "]  "), ("【", "[  "))
 """Wide signs, and narrow ones of the same length in bytes."""
+ENCLOSED = re.compile(
+    rb"\n[ \t]{0,3}(" + _TIME + rb"?)([\[(<{|]{1,2}) ?([A-Za-z\x80-\xff][\w\x80-\xff :/.=#-]{0,40}?) ?([\])>}|]{1,2}:?)(?=[ \n])"
+)
+"""`[agent:think] `, `(thinking) `, `12:04 <bot> `"""
+BARE = re.compile(rb"\n(?:([-=*_~]{3,40})\n\n?|\n)(" + _NAME + rb")(?=\n)")
+"""A line of few words below a rule, or below an empty line."""
 TAG = re.compile(rb"<(/?)([A-Za-z_][\w.:-]{0,30})(?:[ =][^<>\n]{0,60})?>")
 TOKEN = re.compile(rb"<(?:\||\xef\xbd\x9c)(/?[^<>|\n]{1,40}?)(?:\||\xef\xbd\x9c)>(?:([a-z_]{1,12})(?=\n|:|<))?")
 PROMPT = re.compile(
-    rb"\n((?:[\w.@-]{1,30}(?::[~/\w. -]{0,40})?[$#%>]|[$#%>]{1,3}|" + _EMOJI + rb"|[A-Z][a-z]{1,8} ?\[\d{1,3}\]:|PS [^\n>]{0,40}>) )"
+    rb"\n((?:[\w.@-]{1,30}(?::[~/\w. -]{0,40})?[$#%>]|[$#%>]{1,3}|" + _EMOJI + rb"|[A-Z][a-z]{1,8} ?\[\d{1,3}\]:|PS [^\n>]{0,40}>"
+    rb"|[<>=~-]{1,2}[<>-]|\+{1,2}|\xc2\xbb|\xc2\xab) )(?=\S)"
 )
-"""`$ `, `>>> `, `user@host:~$ `, `In [3]: `, an emoji"""
+"""`$ `, `>>> `, `user@host:~$ `, `In [3]: `, `-> `, an emoji"""
 
 HTML = frozenset(
     b"a abbr article aside b blockquote body br button center cite col colgroup dd del details div dl dt em fieldset figcaption"
@@ -74,7 +84,7 @@ def survey(blob: bytes, start: int, end: int) -> list[Mark]:
     if not blob.isascii():
         for wide, narrow in WIDE:
             blob = blob.replace(wide.encode(), narrow.encode())
-    marks = [*_labels(blob, start, end), *_tags(blob, start, end), *_tokens(blob, start, end), *_prompts(blob, start, end)]
+    marks = [*_labels(blob, start, end), *_enclosed(blob, start, end), *_bare(blob, start, end), *_tags(blob, start, end), *_tokens(blob, start, end), *_prompts(blob, start, end)]
     counts = Counter(mark.form for mark in marks)
     kept = {form for form, _ in counts.most_common(MOST_FORMS)}
     return sorted((mark for mark in marks if mark.form in kept), key=lambda mark: (mark.start, -mark.end))
@@ -83,17 +93,42 @@ def survey(blob: bytes, start: int, end: int) -> list[Mark]:
 def _labels(blob: bytes, start: int, end: int) -> Iterator[Mark]:
     for match in LABEL.finditer(blob, start - 1, end):
         before, name, after = match.groups()
+        if before[-1:] in (b"<",) or (before[-1:] in (b"[", b"(", b"{") and after[:1] in b"])}"):
+            continue  # `_enclosed` reads these
         if not before.strip() and (after == b"" or after[:1] in b"-=|)}~#]"):
             continue  # a bare word, or a list
         if not before.strip() and name.count(b" ") > 2:
             continue
-        text = name.decode("utf-8", "replace").strip(" -./").lower()
-        yield Mark(match.start(2) - len(before), match.end(), Form("label", f"{_sign(before)}X{_sign(after)}", text))
+        yield Mark(match.start(1), match.end(), Form("label", f"{_sign(before)}X{_sign(after)}", name_of(name)))
+
+
+def name_of(name: bytes) -> str:
+    """A name in lower case, without numbers; of "assistant to=search" whether it speaks to itself, the user, or a tool."""
+    text = re.sub(r"\s*[#(\[]?\d+[)\]]?$", "", name.decode("utf-8", "replace").strip(" -./:")).lower()
+    head, to, whom = text.partition(" to=")
+    if to:
+        return f"{head} to=" + (whom if whom in ("self", "user", "assistant") else "tool")
+    first = text.split(" ", 1)[0]
+    return first if first in ("tool", "function") and " " in text and not roles_of(text.split(" ", 1)[1]) else text
+
+
+def _enclosed(blob: bytes, start: int, end: int) -> Iterator[Mark]:
+    for match in ENCLOSED.finditer(blob, start - 1, end):
+        _, before, name, after = match.groups()
+        yield Mark(match.start(1), match.end(), Form("label", f"{before.decode()}X{after.decode()}", name_of(name)))
+
+
+def _bare(blob: bytes, start: int, end: int) -> Iterator[Mark]:
+    for match in BARE.finditer(blob, start - 2, end):
+        rule = (match.group(1) or b"").decode()[:1]
+        name = name_of(match.group(2))
+        if rule or roles_of(name):
+            yield Mark(match.start(1) if rule else match.start(2), match.end(), Form("label", f"{rule}/X", name))
 
 
 def _sign(decoration: bytes) -> str:
     """A decoration, with one sign for all emoji, all depths of headings and both widths of colons."""
-    sign = re.sub(_EMOJI, b"\xf0\x9f\x99\x82", decoration.strip()).decode("utf-8", "replace")
+    sign = re.sub(_EMOJI, b"\xf0\x9f\x99\x82", re.sub(rb"^" + _TIME, b"", decoration).strip()).decode("utf-8", "replace")
     return re.sub(r"([#=>~-])\1+", r"\1", sign)
 
 
@@ -115,4 +150,5 @@ def _prompts(blob: bytes, start: int, end: int) -> Iterator[Mark]:
         sign = re.sub(rb"\d+", b"N", match.group(1)).decode("utf-8", "replace").strip()
         if sign[-1:] in "$#%>" and len(sign) > 3:
             sign = "X" + sign[-1]  # the folder in a prompt changes
-        yield Mark(match.start(1), match.end(), Form("prompt", "prompt", sign))
+        family = "glyph" if ord(sign[0]) > 0x2000 or sign[0] in "<-=~»«" else "prompt"
+        yield Mark(match.start(1), match.end(), Form("prompt", family, sign.removesuffix("\ufe0f")))
