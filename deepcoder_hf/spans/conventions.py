@@ -31,6 +31,10 @@ NAMED, SHOWN = 0.9, 0.82
 """Confidence of a role that the name says, and of one that only content and order show."""
 LEAST, RARE_LEAST = 1.0, 0.0
 """Log-odds from which on a role is taken; of a form without a telling name in a family that is rare elsewhere."""
+LEAST_MARKS = 4
+"""Marks of a family from which on a form that stands once counts, though its name says nothing."""
+UNNAMED = -0.2
+"""What a name that says nothing counts in a family that is rare elsewhere."""
 COMMON = frozenset(("X:", "-X:", "*X:", "#X", "#X:", "prompt", "-X", "*X"))
 """Families of forms that any text has."""
 UNSURE = 0.4
@@ -96,7 +100,10 @@ def _convention(
 ) -> Convention | None:
     openers = [mark for mark in members if not mark.closes]
     counts = Counter(mark.form for mark in openers)
-    forms = {form: Evidence(form, n, roles_of(form.name)) for form, n in counts.items() if n > 1 or roles_of(form.name)}
+    rare = family not in COMMON and counts.total() >= LEAST_MARKS
+    forms = {
+        form: Evidence(form, n, roles_of(form.name)) for form, n in counts.items() if n > 1 or rare or roles_of(form.name)
+    }
     closed = Counter(mark.form for mark in members if mark.closes)
     if closed:  # tags come in pairs
         forms = {form: evidence for form, evidence in forms.items() if 2 * closed[form] >= evidence.n or form.kind != "tag"}
@@ -113,8 +120,13 @@ def _convention(
             break
     _answers_of_agents(openers, forms, known)
     _drop_rare(forms, known_roles)
+    if family in COMMON:
+        _drop_embedded(openers, forms, known)
     roles = {e.form: (e.role, NAMED if e.role in e.names else SHOWN) for e in forms.values() if e.role is not None}
     played = {role for role, _ in roles.values()}
+    n_core = sum(e.n for e in forms.values() if e.role in CORE)
+    if family in COMMON and "assistant" not in played and n_core < 3 and not known_roles:
+        return None
     if not _valid(played, forms.values(), set(known_roles)) or _in_the_prompt(openers, roles, known):
         return None
     if family not in COMMON and openers[0].form.kind == "label":
@@ -179,7 +191,7 @@ def _assign(openers: Sequence[Mark], forms: dict[Form, Evidence], known: Sequenc
     least = LEAST if family in COMMON else RARE_LEAST
     for form, evidence in forms.items():
         totals = {
-            role: 1.3 * evidence.names.get(role, -1.0)
+            role: 1.3 * evidence.names.get(role, -1.0 if evidence.names or family in COMMON else UNNAMED)
             + max(-3.0, evidence.content[role])
             + _order(role, before[form], after[form])
             for role in ROLES
@@ -215,9 +227,21 @@ def _drop_rare(forms: dict[Form, Evidence], known: Counter[Role]) -> None:
             evidence.role = None
 
 
+def _drop_embedded(openers: Sequence[Mark], forms: dict[Form, Evidence], known: Sequence[tuple[int, Role]]) -> None:
+    """Forms that stand within results, and whose name is not sure, are part of them: "Page:", "Summary:"."""
+    before, _ = _neighbours(openers, forms, known)
+    for form, evidence in forms.items():
+        role = evidence.role
+        if role in ("answer", "user", "observation") and evidence.names.get(role, 0.0) < SURE:
+            inside = _share(before[form], "observation") > 0.5
+            if inside and evidence.content["observation"] > evidence.content[role] - 1.5:
+                evidence.role = None
+
+
 def _tools_of_chats(forms: dict[Form, Evidence]) -> None:
     """Beside turns of an assistant, a turn of the tool is its answer, if nothing else is named so."""
     named = {role for e in forms.values() for role, weight in list(e.names.items())[:1] if weight >= SURE}
+    named |= {"assistant"} if any(form.name.startswith("assistant to=") for form in forms) else set()
     if "assistant" in named and "observation" not in named:
         for form, evidence in forms.items():
             if form.name in TOOL_TURNS:
@@ -267,9 +291,9 @@ def _order(role: Role, before: Counter[str], after: Counter[str]) -> float:
     if role == "action":
         return 1.5 * _share(after, "observation") + 0.5 * _share(before, "reasoning") - 0.7
     if role == "reasoning":
-        return 1.0 * _share(after, "action") + 0.5 * _share(before, "observation", "user", "start") - 0.7 * _share(before, "action") - 0.5
+        return 1.0 * _share(after, "action") + 0.5 * _share(before, "observation", "user", "start") - 1.2 * _share(before, "action") - 0.5
     if role == "answer":
-        return 1.0 * _share(after, "user", "end") - 2.0 * _share(after, "observation", "action") - 0.3
+        return 1.0 * _share(after, "user", "end") - 2.0 * _share(after, "observation", "action") - 1.5 * _share(before, "action") - 0.3
     if role == "user":
         return 1.0 * _share(before, "start", "answer", "assistant", "system") - 1.5 * _share(before, "action") - 0.3
     return 0.0
@@ -291,12 +315,15 @@ def _valid(played: set[Role], evidence: Iterable[Evidence], known: set[Role]) ->
 def _compatible(found: list[Convention], families: dict[str, list[Mark]]) -> list[Convention]:
     """Of conventions of labels that play the same roles, the one that recurs most; tags stand beside labels."""
     chosen: list[Convention] = []
-    taken: set[tuple[str, str]] = set()
+    taken: set[tuple[str, Role]] = set()
     for convention in sorted(found, key=lambda c: -sum(m.form in c.roles for m in families[c.family])):
         kind = next(iter(convention.roles)).kind
-        parts = {"turns" if role in TURNS else "core" for role, _ in convention.roles.values()}
         group = "line" if kind in ("label", "prompt") else kind
-        if not any((group, part) in taken for part in parts):
-            taken |= {(group, part) for part in parts}
-            chosen.append(convention)
+        played = {(group, role) for role, _ in convention.roles.values() if role != "other"}
+        first = not any(line == group for line, _ in taken)
+        adds = {role for _, role in played - taken} & {*CORE, "assistant"}
+        if first or adds:
+            kept = {f: r for f, r in convention.roles.items() if first or r[0] in adds}
+            chosen.append(Convention(convention.family, kept))
+            taken |= played
     return chosen

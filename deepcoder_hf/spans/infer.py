@@ -25,7 +25,7 @@ SUBTYPES: dict[str, str] = {
 TAIL = 0.6
 """Share of a text behind whose sure markers no other convention is looked for."""
 _END = re.compile(r"(?:^|[\W_▁])(?:end|stop|eot|eom|eos|suffix|close|return|done)(?:$|[\W_▁])|^/")
-_SHELL = frozenset("$ > % >> >>> X$ X# X> X% In[N]:".split())
+_SHELL = frozenset("$ > % >> >>> X$ X# X> X%".split())
 
 
 def signs_of(hits: Sequence[Hit], library: Library) -> tuple[list[Sign], list[int]]:
@@ -64,8 +64,8 @@ def infer(blob: bytes, start: int, end: int, hits: list[Hit], library: Library) 
     Returns:
         Markers and patterns; the same where nothing was found.
     """
-    if any("turn" in library.markers[number].keys for _, _, number in hits[:3]):
-        return hits, library  # sure headers of turns from the first line on
+    if _begins_with_turn(blob, start, hits[:3], library):
+        return hits, library
     signs, tasks = signs_of(hits, library)
     quoted = examples_end(blob, start, end, signs, tasks)
     if quoted is not None:
@@ -83,6 +83,19 @@ def infer(blob: bytes, start: int, end: int, hits: list[Hit], library: Library) 
         quoted = examples_end(blob, start, end, signs, tasks)
         hits = hits if quoted is None else [hit for hit in hits if hit[0] >= quoted]
     return (hits, library) if quoted is None else _with_examples(start, quoted, hits, library)
+
+
+def _begins_with_turn(blob: bytes, start: int, first: Sequence[Hit], library: Library) -> bool:
+    """Whether the first thing in a text, but for its start token, is the sure header of a turn."""
+    position = start
+    for place, stop, number in first:
+        if blob[position:place].strip():
+            return False
+        patterns = [library.patterns[index] for index in library.markers[number].opens]
+        if any(p.kind == "turn" and p.role and p.confidence >= WEAK for p in patterns):
+            return True
+        position = stop
+    return False
 
 
 def _with_examples(start: int, quoted: int, hits: list[Hit], library: Library) -> tuple[list[Hit], Library]:

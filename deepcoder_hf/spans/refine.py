@@ -22,6 +22,8 @@ UNMARKED_CALL = 0.8
 """Confidence of a call that only its looks and the result after it show."""
 LIKE_A_CALL = 0.5
 MOST_LINES = 30
+_BLANK = re.compile(rb"\n[ \t\r]*\n")
+_FENCE_END = re.compile(rb"\n[ \t]{0,3}```[^\n]{0,20}")
 _NEWLINE = re.compile(rb"\n[ \t]*(?=\S)")
 
 
@@ -38,6 +40,7 @@ def refine(out: Segments, end: int) -> list[Segment]:
     items = out.items
     if not any(item[1] in (REASONING, ACTION, OBSERVATION) for item in items):
         return items
+    unmarked = not any(item[1] == OBSERVATION and item[4] not in LOOSE for item in items)
     refined: list[Segment] = []
     for index, item in enumerate(items):
         stop = items[index + 1][0] if index + 1 < len(items) else end
@@ -46,6 +49,8 @@ def refine(out: Segments, end: int) -> list[Segment]:
         if call is not None:
             refined += _before_call(out, index, left, call)
             refined.append((call, ACTION, "call", UNMARKED_CALL, "call_before_result"))
+        elif unmarked and item[1] == ACTION and index in out.open and (after := _call_end(out, index, stop)):
+            refined += [item, *_divided_after(out, after, right, stop)]
         elif left is None:
             refined.append(item)
         else:
@@ -66,6 +71,26 @@ def _call(out: Segments, index: int, stop: int) -> int | None:
     return None
 
 
+def _call_end(out: Segments, index: int, stop: int) -> int | None:
+    """Where a labelled call ends before the next marker: behind its fence, else at a blank line; None at the marker."""
+    blob = out.ahead.blob
+    words = out.ahead.skip_space(out.open[index])
+    fence = blob.find(b"\n```", words - 1, stop)
+    if 0 <= fence and not _BLANK.search(blob[words:fence].replace(b"\n\n", b"\n", 1)):
+        closing = _FENCE_END.search(blob, fence + 4, stop)
+        after = closing.end() if closing else stop
+    else:
+        blank = _BLANK.search(blob, words, stop)
+        after = blank.end() if blank else stop
+    after = out.ahead.skip_space(after)
+    return after if after < stop else None
+
+
+def _divided_after(out: Segments, after: int, right: Right, stop: int) -> list[Segment]:
+    parts = divide(out.ahead.blob, after, stop, "call", right)
+    return [(p.start, TYPE_IDS[KINDS[p.voice]], SUBTYPES[p.voice], p.confidence, NAMES[p.voice]) for p in parts]
+
+
 def _before_call(out: Segments, index: int, left: Left | None, call: int) -> list[Segment]:
     """The loose text before a call that no marker shows."""
     start = out.items[index][0]
@@ -83,7 +108,8 @@ def _left(out: Segments, index: int) -> Left | None:
         if "strong" in out.turns:
             return None
         if kind == OBSERVATION:
-            return None if out.labelled & {"reasoning", "action"} else "result"
+            last = _right(out, index) in ("end", "turn") and "answer" not in out.labelled
+            return "result" if last or not out.labelled & {"reasoning", "action"} else None
         return "user" if kind == OTHER and "assistant" not in out.turns else None
     if pattern not in LOOSE or index in out.headed or "strong" in out.turns:
         return None

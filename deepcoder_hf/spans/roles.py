@@ -56,7 +56,7 @@ def roles_of(name: str) -> dict[Role, float]:
     words, wide = _vocabulary()
     if " to=" in name:
         return {"reasoning": SURE} if name.endswith("=self") else {"answer": SURE} if name.endswith("=user") else {"action": SURE}
-    if name in words and not name[:1].isalpha():
+    if name in words and (name.endswith("[]") or not name[:1].isalpha()):
         return dict(words[name])  # a sign
     found: dict[Role, float] = {}
     if _WIDE.search(name):

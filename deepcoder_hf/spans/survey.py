@@ -23,13 +23,18 @@ _EMOJI = rb"(?:\xe2[\x80-\xbf]{2}|\xf0\x9f[\x80-\xbf]{2})(?:\xef\xb8\x8f)?"
 
 LABEL = re.compile(
     rb"\n[ \t]{0,3}(" + _TIME + rb"?(?:[#*>=~+@|_(\[{:<-]|" + _EMOJI + rb"){0,6} ?)(" + _NAME + rb")(?: ?[#(\[]?\d{1,3}[)\]]?)?"
-    rb"((?:\*\*|__|[:>=|\])}~#-]){1,6}|(?=\n)|(?: ?(?:>{2,3}|->|=>|={2,6}|-{3,6}|\xe2\x86\x92|\|)))(?=[\s\S])"
+    rb"((?:\*\*|__|[:>=|\])}~#-]){1,6}|(?=\n)|(?: ?(?:>{2,3}|->|=>|[=*~-]{2,6}|::|#{1,4}|\xe2\x86\x92|\|)))(?=[\s\S])"
 )
 """`Thought 1:`, `**Action:**`, `## Reasoning`, `[REASONING]`, `Deed>>`, `=== TOOL CALL ===`, `思考：`"""
+PARTS_OF_CALLS = frozenset(
+    "call calls call: use uses invocation request input result results output outputs response responses return returned error".split()
+)
+"""Words after "tool" that are no name of a tool."""
 WIDE = (("：", ":  "), ("】", "]  "), ("【", "[  "))
 """Wide signs, and narrow ones of the same length in bytes."""
 ENCLOSED = re.compile(
     rb"\n[ \t]{0,3}(" + _TIME + rb"?)([\[(<{|]{1,2}) ?([A-Za-z\x80-\xff][\w\x80-\xff :/.=#-]{0,40}?) ?([\])>}|]{1,2}:?)(?=[ \n])"
+    rb"(?: ([A-Za-z]\w{1,14}):(?= ))?"
 )
 """`[agent:think] `, `(thinking) `, `12:04 <bot> `"""
 BARE = re.compile(rb"\n(?:([-=*_~]{3,40})\n\n?|\n)(" + _NAME + rb")(?=\n)")
@@ -108,14 +113,20 @@ def name_of(name: bytes) -> str:
     head, to, whom = text.partition(" to=")
     if to:
         return f"{head} to=" + (whom if whom in ("self", "user", "assistant") else "tool")
-    first = text.split(" ", 1)[0]
-    return first if first in ("tool", "function") and " " in text and not roles_of(text.split(" ", 1)[1]) else text
+    first, _, rest = text.partition(" ")
+    return first if first in ("tool", "function") and rest and not PARTS_OF_CALLS & set(rest.split()) else text
 
 
 def _enclosed(blob: bytes, start: int, end: int) -> Iterator[Mark]:
     for match in ENCLOSED.finditer(blob, start - 1, end):
-        _, before, name, after = match.groups()
-        yield Mark(match.start(1), match.end(), Form("label", f"{before.decode()}X{after.decode()}", name_of(name)))
+        _, before, name, after, inner = match.groups()
+        if before == b"<" and (after != b">" or blob.find(b"</" + name, match.end(), match.end() + 20_000) >= 0):
+            continue  # a tag
+        if inner and roles_of(inner.decode()):  # [agent] thought: ...
+            yield Mark(match.start(1), match.end(), Form("label", f"{before.decode()}X{after.decode()} ", f"{name_of(name)} {inner.decode().lower()}"))
+        else:
+            stop = match.start(5) - 1 if inner else match.end()
+            yield Mark(match.start(1), stop, Form("label", f"{before.decode()}X{after.decode()} ", name_of(name)))
 
 
 def _bare(blob: bytes, start: int, end: int) -> Iterator[Mark]:
@@ -148,6 +159,8 @@ def _tokens(blob: bytes, start: int, end: int) -> Iterator[Mark]:
 def _prompts(blob: bytes, start: int, end: int) -> Iterator[Mark]:
     for match in PROMPT.finditer(blob, start - 1, end):
         sign = re.sub(rb"\d+", b"N", match.group(1)).decode("utf-8", "replace").strip()
+        if sign.endswith("[N]:"):
+            sign = sign[:-4].strip().lower() + "[]"
         if sign[-1:] in "$#%>" and len(sign) > 3:
             sign = "X" + sign[-1]  # the folder in a prompt changes
         family = "glyph" if ord(sign[0]) > 0x2000 or sign[0] in "<-=~»«" else "prompt"
