@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from deepcoder_hf.settings import create_trajectory_processing_config as create_trajectory_processing_config
     from deepcoder_hf.settings import load_config as load_config
     from deepcoder_hf.spans.detector import SpanDetector as SpanDetector
+    from deepcoder_hf.spans.evaluate import evaluate_spans as evaluate_spans
     from deepcoder_hf.spans.types import Span as Span
     from deepcoder_hf.spans.types import SpanType as SpanType
     from deepcoder_hf.stages import align_tokens as align_tokens
@@ -47,6 +48,7 @@ _HOMES = {
     "create_trajectory_processing_config": "settings",
     "create_trajectory_processor": "pipeline",
     "detect_spans": "stages",
+    "evaluate_spans": "spans.evaluate",
     "load_config": "settings",
     "load_trajectories": "dataset.builder",
     "process_records": "stages",

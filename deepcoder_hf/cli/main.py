@@ -19,6 +19,7 @@ COMMANDS = {
     "process": "deepcoder_hf.cli.process",
     "validate": "deepcoder_hf.cli.validate",
     "inspect": "deepcoder_hf.cli.inspect",
+    "evaluate": "deepcoder_hf.cli.evaluate",
 }
 SETUP_ERRORS = ("ConfigError", "InputError", "OutputError", "TokenizerError", "SchemaError")
 
