@@ -8,7 +8,7 @@ speak most; a form for which nothing speaks is no marker.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from math import log
 from typing import Literal
@@ -299,9 +299,12 @@ def _order(role: Role, before: Counter[str], after: Counter[str]) -> float:
     return 0.0
 
 
-def _valid(played: set[Role], evidence: Iterable[Evidence], known: set[Role]) -> bool:
+def _valid(played: set[Role], evidence: Collection[Evidence], known: set[Role]) -> bool:
     """Whether the forms of a family make a convention."""
     core = played & set(CORE)
+    prompts = [e for e in evidence if e.form.kind == "prompt" and e.role == "action"]
+    if prompts and prompts[0].form.family == "prompt":  # the world answers a prompt without a mark
+        return sum(e.n for e in prompts) > 1
     if "assistant" in played and ("user" in played or core or known):
         return True
     if not core:

@@ -74,7 +74,7 @@ class SpanDetector:
             end = start + len(data)
             stop = bisect_left(hits, (end,), at)
             markers, library = hits[at:stop], self.library
-            if role is None and start < end:
+            if role is None and start < end and self.config.families is None:
                 markers, library = infer(blob, start, end, markers, library)
             segments = Machine(blob, markers, start, end, role, library).run()
             characters = None if text.isascii() else character_starts(data)

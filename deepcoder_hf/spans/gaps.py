@@ -52,7 +52,7 @@ FIRST: dict[Left, tuple[float, float, float, float]] = {
 }
 LAST: dict[Right, tuple[float, float, float, float]] = {
     "call": (-1.2, 0.0, -0.7, NEVER),
-    "end": (0.0, NEVER, 0.0, 0.0),
+    "end": (-0.1, NEVER, 0.0, 0.2),
     "turn": (0.0, NEVER, 0.0, 0.0),
     "agent": (0.0, -1.5, 0.0, -1.5),
     "result": (-1.0, -1.0, -1.0, -1.0),

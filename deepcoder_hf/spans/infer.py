@@ -25,7 +25,7 @@ SUBTYPES: dict[str, str] = {
 TAIL = 0.6
 """Share of a text behind whose sure markers no other convention is looked for."""
 _END = re.compile(r"(?:^|[\W_▁])(?:end|stop|eot|eom|eos|suffix|close|return|done)(?:$|[\W_▁])|^/")
-_SHELL = frozenset("$ > % >> >>> X$ X# X> X%".split())
+_SHELL = frozenset("$ > % >> >>> + X$ X# X> X%".split())
 
 
 def signs_of(hits: Sequence[Hit], library: Library) -> tuple[list[Sign], list[int]]:
@@ -143,7 +143,8 @@ def _merged(hits: Sequence[Hit], new: Sequence[Hit], library: Library) -> list[H
             kept.append(hit)
             continue
         marker = library.markers[hit[2]]
-        if any(library.patterns[index].confidence >= WEAK for index in (*marker.opens, *marker.closes)):
+        sure = any(library.patterns[index].confidence >= WEAK for index in (*marker.opens, *marker.closes))
+        if sure or hit[2] in library.own:
             kept.append(hit)
             taken.pop(ends[at][0], None)
     return sorted([*kept, *taken.values()], key=lambda hit: (hit[0], -hit[1]))
@@ -216,7 +217,7 @@ class _Builder:
             return [(mark.start, mark.end, self._open(form, role, "turn", confidence, False)[0])]
         if closed:
             return [(mark.start, mark.end, self._open(form, role, "tag", confidence, True)[0])]
-        if form.kind == "prompt" and form.name.replace(" ", "") in _SHELL and role == "action":
+        if form.kind == "prompt" and form.name in (*_SHELL, "#") and role in ("action", "reasoning"):
             opened, closer = self._open(form, role, "tag", confidence, True)
             stop = blob.find(b"\n", mark.end, end)
             stop = end if stop < 0 else stop

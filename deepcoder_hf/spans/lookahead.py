@@ -133,6 +133,26 @@ class Lookahead:
         stop = turn[0] if turn else self.end
         return self.blob[max(position, stop - 40) : stop].rstrip()[-1:] in (b"}", b"]")
 
+    def opens_at(self, position: int, kinds: Sequence[str]) -> bool:
+        """Whether a fence, or a block of one of some span types, begins where the next words do."""
+        start = self.skip_space(position)
+        for hit in self.hits[bisect_left(self.hits, (position,)) :]:
+            if hit[0] > start:
+                return False
+            marker = self.library.markers[hit[2]]
+            if (marker.fence and "fence" in kinds) or any(self.library.patterns[i].span_type in kinds for i in marker.opens):
+                return True
+        return False
+
+    def holds_tags(self, position: int) -> bool:
+        """Whether the words after an opening tag begin with another sure opening tag."""
+        start = self.skip_space(position)
+        at = bisect_left(self.hits, (start,))
+        if at == len(self.hits) or self.hits[at][0] != start:
+            return False
+        patterns = [self.library.patterns[index] for index in self.library.markers[self.hits[at][2]].opens]
+        return any(p.kind == "tag" and p.span_type in ("reasoning", "action") for p in patterns)
+
     def fence_at(self, position: int) -> bool:
         """Whether only whitespace stands between a position and the next fence."""
         fence = self.next("fence", position)

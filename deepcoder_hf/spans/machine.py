@@ -82,7 +82,8 @@ class Machine:
         if self.role == "tool":
             return [(self.start, OBSERVATION, "tool", 1.0, "role_tool")]
         if self.whole and self.hits and self.hits[0][0] <= self.out.fresh:
-            self.dialogue = "any_turn" in self.library.markers[self.hits[0][2]].keys
+            keys = self.library.markers[self.hits[0][2]].keys
+            self.dialogue = "any_turn" in keys and "turn" not in keys
         position = self.start
         for index, hit in enumerate(self.hits):
             if hit[0] >= position:
@@ -117,7 +118,7 @@ class Machine:
             return closing[1] if closing else hit[1]
         if marker.closes and not self.blocked:
             return self._orphan_close(hit, self.library.patterns[marker.closes[0]])
-        return hit[1]
+        return hit[0]  # another marker may begin here
 
     # --- turns -------------------------------------------------------------------------------------------------------
 
@@ -176,16 +177,19 @@ class Machine:
             self.label = pattern
             return hit[1]
         close = self.ahead.closer(opened, pattern, hit[1])
-        if (close is None and (weak or not initial)) or (not initial and (pattern.span_type != "action" or quoted)):
+        inline = pattern.span_type == "action" or (pattern.span_type == "answer" and self.agent_seen and not weak)
+        if (close is None and (weak or not initial)) or (not initial and (not inline or quoted)):
             self.mention = hit[1] if pattern.span_type == "reasoning" else self.mention
             return None
         if not initial and close and self.whole and not self.agent_seen and not self.ahead.ends_line(close[1]):
             return None  # a prompt explains the tag in a sentence
         if weak and close and not self._expected(pattern, hit[0], close[1]):
             return None
+        if weak and self.ahead.holds_tags(hit[1]):
+            return None  # the tags within say what they hold
         confidence = pattern.confidence
         if close is not None:
-            stop = close[1]
+            stop = close[0] if self.library.markers[close[2]].opens else close[1]
         else:
             limit = self.ahead.limit(opened, pattern, hit[1], "any_turn" if self.dialogue else "turn")
             stop = limit[0] if limit else self.end
@@ -219,11 +223,11 @@ class Machine:
         if closing is None or (self.label and self.label.span_type == pattern.span_type):
             return None
         if pattern.span_type == "observation":
-            act = self.out.before(hit[0]) == ACTION
+            act = self.blocked or self.out.before(hit[0]) == ACTION
         elif self.label and self.label.span_type in ("observation", "answer"):
             act = self.label.span_type == "observation" and self.ahead.result_follows(closing[1])
         elif self.ahead.names_a_call(hit[1]):
-            act = self.agent_seen or self.ahead.result_follows(closing[1])
+            act = pattern.confidence >= WEAK or self.agent_seen or self.ahead.result_follows(closing[1])
         elif self.label and self.label.span_type == "reasoning":
             act = self.ahead.turn_ends(closing[1]) or self._answered(closing[1], labelled=True)
         else:
@@ -284,7 +288,7 @@ class Machine:
             return False
         words = self.ahead.paragraph(position)
         if not words:
-            return labelled and self.ahead.fence_at(position)
+            return (labelled or self.fences) and self.ahead.opens_at(position, ("fence", "observation"))
         heard = voices([words])[0]
         return float(heard[PLAN]) < GOES_ON if labelled or self.fences else float(heard[WORLD]) > ANSWERED
 

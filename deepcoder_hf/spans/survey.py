@@ -8,6 +8,7 @@ expression a kind, bounded repeats.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -46,6 +47,10 @@ PROMPT = re.compile(
     rb"|[<>=~-]{1,2}[<>-]|\+{1,2}|\xc2\xbb|\xc2\xab) )(?=\S)"
 )
 """`$ `, `>>> `, `user@host:~$ `, `In [3]: `, `-> `, an emoji"""
+
+FENCE = re.compile(rb"\n[ \t]{0,3}```([^\n`]{0,60})(?=\n)")
+LONGEST_FENCE = 6000
+"""Bytes of a fence, if it is one: two fences further apart are hardly a pair."""
 
 HTML = frozenset(
     b"a abbr article aside b blockquote body br button center cite col colgroup dd del details div dl dt em fieldset figcaption"
@@ -90,9 +95,31 @@ def survey(blob: bytes, start: int, end: int) -> list[Mark]:
         for wide, narrow in WIDE:
             blob = blob.replace(wide.encode(), narrow.encode())
     marks = [*_labels(blob, start, end), *_enclosed(blob, start, end), *_bare(blob, start, end), *_tags(blob, start, end), *_tokens(blob, start, end), *_prompts(blob, start, end)]
+    marks = _outside_of_fences(marks, blob, start, end)
     counts = Counter(mark.form for mark in marks)
     kept = {form for form, _ in counts.most_common(MOST_FORMS)}
     return sorted((mark for mark in marks if mark.form in kept), key=lambda mark: (mark.start, -mark.end))
+
+
+def _outside_of_fences(marks: list[Mark], blob: bytes, start: int, end: int) -> list[Mark]:
+    """Leave out what stands within a code fence: code is opaque."""
+    fences: list[tuple[int, int]] = []
+    opened = None
+    for fence in FENCE.finditer(blob, start - 1, end):
+        if opened is None or fence.group(1) or fence.start() - opened > LONGEST_FENCE:
+            opened = fence.end()
+        else:
+            fences.append((opened, fence.start()))
+            opened = None
+    if not fences:
+        return marks
+    starts = [first for first, _ in fences]
+    kept = []
+    for mark in marks:
+        at = bisect_right(starts, mark.start) - 1
+        if at < 0 or mark.start >= fences[at][1]:
+            kept.append(mark)
+    return kept
 
 
 def _labels(blob: bytes, start: int, end: int) -> Iterator[Mark]:
