@@ -11,7 +11,7 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from deepcoder_hf.spans.roles import roles_of
 
@@ -60,8 +60,7 @@ HTML = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(NamedTuple):
     """A way to begin a stretch of text."""
 
     kind: str
@@ -72,8 +71,7 @@ class Form:
     """In lower case, without numbers; of a prompt its sign."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """One occurrence of a form."""
 
     start: int
@@ -91,14 +89,19 @@ def survey(blob: bytes, start: int, end: int) -> list[Mark]:
         start: Byte where the text begins.
         end: Byte where it ends.
     """
-    if not blob.isascii():
+    text = blob[start - 1 : end + 1]
+    if not text.isascii():
         for wide, narrow in WIDE:
-            blob = blob.replace(wide.encode(), narrow.encode())
-    marks = [*_labels(blob, start, end), *_enclosed(blob, start, end), *_bare(blob, start, end), *_tags(blob, start, end), *_tokens(blob, start, end), *_prompts(blob, start, end)]
-    marks = _outside_of_fences(marks, blob, start, end)
+            text = text.replace(wide.encode(), narrow.encode())
+    stop = len(text) - 1
+    marks = [mark for scan in (_labels, _enclosed, _bare, _tags, _tokens, _prompts) for mark in scan(text, 1, stop)]
+    marks = _outside_of_fences(marks, text, 1, stop)
     counts = Counter(mark.form for mark in marks)
     kept = {form for form, _ in counts.most_common(MOST_FORMS)}
-    return sorted((mark for mark in marks if mark.form in kept), key=lambda mark: (mark.start, -mark.end))
+    shift = start - 1
+    found = [Mark(m.start + shift, m.end + shift, m.form, m.closes) for m in marks if m.form in kept]
+    found.sort(key=lambda mark: (mark.start, -mark.end))
+    return found
 
 
 def _outside_of_fences(marks: list[Mark], blob: bytes, start: int, end: int) -> list[Mark]:
@@ -157,7 +160,7 @@ def _enclosed(blob: bytes, start: int, end: int) -> Iterator[Mark]:
 
 
 def _bare(blob: bytes, start: int, end: int) -> Iterator[Mark]:
-    for match in BARE.finditer(blob, start - 2, end):
+    for match in BARE.finditer(blob, start - 1, end):
         rule = (match.group(1) or b"").decode()[:1]
         name = name_of(match.group(2))
         if rule or roles_of(name):

@@ -21,13 +21,15 @@ VOICES = ("world", "plan", "user", "reply")
 """The world answers with results; the agent plans (reasoning); the user asks; the agent replies (visible answers)."""
 WORLD, PLAN, USER, REPLY = range(4)
 
-HEAD = 240
-"""Characters at the start of a paragraph that are looked at."""
+HEAD, MOST_WORDS = 200, 32
+"""Characters, and words, at the start of a paragraph that are looked at."""
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _WIDE = re.compile(r"[぀-ヿ一-鿿]")
 _SYMBOLS = re.compile(r"[{}=;\\|]|::|->|\d{3,}|_\w")
-_FIRST_PERSON = re.compile(r"\b(?:i|ich|je|yo)\b|\bj'|我|私")
-_TOGETHER = re.compile(r"\b(?:we|let|wir|nous|vamos|nosotros)\b|我们|让我")
+_LETTERS = bytes(range(97, 123)) + bytes(range(128, 256)) + b" "
+_SPACES = b" \t\r\n'"
+_FIRST_PERSON = frozenset("i i'm i'll i've i'd ich je j'ai yo".split())
+_TOGETHER = frozenset("we let let's we'll we've wir nous vamos nosotros".split())
 
 SHAPE = (
     "asks", "announces", "sentence_end", "no_end", "letters", "few_letters", "very_few_letters", "bracket", "angle",
@@ -74,7 +76,7 @@ def _phrases() -> tuple[Phrases, tuple[tuple[str, int], ...]]:
 
 
 def feature_names() -> tuple[str, ...]:
-    """Names of the features: words that stand first, words among the first 40, and the shape."""
+    """Names of the features: words that stand first, words among the first, and the shape."""
     names = cue_names()
     return (*(f"first {name}" for name in names), *(f"has {name}" for name in names), *SHAPE)
 
@@ -93,32 +95,38 @@ def features(paragraph: str) -> list[int | float]:
     found: list[int | float] = [0] * (2 * n_uses)
     words = _WORD.findall(head)
     spaced, unspaced = _phrases()
-    for place, word in enumerate(words[:40]):
-        for rest, use in spaced.get(word, ()):
-            if tuple(words[place + 1 : place + 1 + len(rest)]) == rest:
-                found[use if place == 0 else n_uses + use] = 1
-    if _WIDE.search(head):
+    for place, word in enumerate(words[:MOST_WORDS]):
+        if word in spaced:
+            for rest, use in spaced[word]:
+                if not rest or tuple(words[place + 1 : place + 1 + len(rest)]) == rest:
+                    found[use if place == 0 else n_uses + use] = 1
+    if not head.isascii() and _WIDE.search(head):
         for phrase, use in unspaced:
             place = head.find(phrase)
             if place >= 0:
                 found[use if place < 3 else n_uses + use] = 1
-    found += _shape(paragraph, head, len(words))
+    found += _shape(paragraph, head, words)
     return found
 
 
-def _shape(paragraph: str, head: str, n_words: int) -> list[int | float]:
+def _shape(paragraph: str, head: str, words: list[str]) -> list[int | float]:
     """The features named in SHAPE."""
-    last = paragraph[-1:]
-    first = paragraph[:1]
-    letters = sum(c.isalpha() or c == " " for c in head) / max(1, len(head))
-    lines = paragraph[:2000].split("\n")
-    n_tokens = n_words + sum(not (c.isalpha() or c.isspace() or c == "'") for c in head)
+    last, first = paragraph[-1:], paragraph[:1]
+    data = head.encode("utf-8", "replace")
+    rest = data.translate(None, _LETTERS)
+    letters = 1 - len(rest) / max(1, len(data))
+    signs = len(rest.translate(None, _SPACES))
+    start = paragraph[:2000]
+    n_lines = start.count("\n") + 1
+    indented = start.count("\n ") + start.count("\n\t")
+    heard = set(words)
     return [
         last in "?？", last in ":：", last in ".!。！", last not in ".!?:。！？：", letters, letters < 0.8,
         letters < 0.65, first in "{[", first == "<", first.isdigit(), first.islower(), first in "/.$#=+-|*>",
-        n_words / max(1, n_tokens), sum(line[:1] in " \t" for line in lines if line) / len(lines), len(paragraph) < 25,
-        len(paragraph) > 300, len(lines) > 8, 1, n_words < 4, "?" in paragraph[:400], bool(_SYMBOLS.search(paragraph[:300])),
-        "\r" in paragraph or "\x1b" in paragraph, bool(_FIRST_PERSON.search(head)), bool(_TOGETHER.search(head)),
+        len(words) / max(1, len(words) + signs), indented / n_lines, len(paragraph) < 25, len(paragraph) > 300,
+        n_lines > 8, 1, len(words) < 4, "?" in paragraph[:400], _SYMBOLS.search(paragraph, 0, 300) is not None,
+        "\r" in paragraph or "\x1b" in paragraph, not heard.isdisjoint(_FIRST_PERSON) or "我" in head or "私" in head,
+        not heard.isdisjoint(_TOGETHER) or "我们" in head or "让我" in head,
     ]  # fmt: skip
 
 
