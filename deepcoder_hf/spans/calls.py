@@ -7,8 +7,8 @@ import re
 _JSON = re.compile(
     r"\s*\[?\s*\{\s*\"(?:name|tool|tool_name|function|function_name|action|command|commands|recipient_name|type|id|tool_call_id|keystrokes|cmd|code|query)\"\s*:"
 )
-_PAREN = re.compile(r"\s*(?:print\()?[A-Za-z_][\w.]{0,60}\((?:[^()]|\([^()]*\)){0,2000}\)\s*;?\s*$", re.DOTALL)
-_BRACKET = re.compile(r"\s*\[?[A-Za-z_][\w. ]{0,30}\[[^\n]{0,600}\]\s*$")
+_PAREN = re.compile(r"\s*(?:print\()?[^\W\d][\w.]{0,60}\((?:[^()]|\([^()]*\)){0,2000}\)\s*;?\s*$", re.DOTALL)
+_BRACKET = re.compile(r"\s*\[?[^\W\d][\w. ]{0,30}\[[^\n]{0,600}\]\s*$")
 _XML = re.compile(r"\s*<(?:function|invoke|tool|parameter|tool_call|execute)\b")
 _SAYS_SO = re.compile(r"\s*[\[(<*]{0,2}(?:calling|call|invoke|invoking|running|executing|execute|run)\b[^\n]{0,40}[\w.]\(")
 _FENCE = re.compile(r"\s*```")

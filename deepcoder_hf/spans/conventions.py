@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import log
 from typing import Literal
 
@@ -112,8 +113,11 @@ def _convention(
     if not openers:
         return None
     _tools_of_chats(forms)
+    _comments_of_shells(forms)
     _hear(blob, end, openers, forms, known)
     known_roles = Counter(role for _, role in known)
+    if rare:
+        _seed(openers, forms)
     for _ in range(3):
         changed = _assign(openers, forms, known)
         if not changed:
@@ -125,7 +129,7 @@ def _convention(
     roles = {e.form: (e.role, NAMED if e.role in e.names else SHOWN) for e in forms.values() if e.role is not None}
     played = {role for role, _ in roles.values()}
     n_core = sum(e.n for e in forms.values() if e.role in CORE)
-    if family in COMMON and "assistant" not in played and n_core < 3 and not known_roles:
+    if family in COMMON and family != "prompt" and "assistant" not in played and n_core < 3 and not known_roles:
         return None
     if not _valid(played, forms.values(), set(known_roles)) or _in_the_prompt(openers, roles, known):
         return None
@@ -154,12 +158,26 @@ def _without_containers(openers: list[Mark], members: Sequence[Mark], forms: dic
     return [mark for mark in openers if mark.form in forms]
 
 
+def _seed(openers: Sequence[Mark], forms: dict[Form, Evidence]) -> None:
+    """A first guess where no name tells: the form that most looks like calls, and what follows it most."""
+    if any(evidence.names.get(role, 0.0) >= SURE for evidence in forms.values() for role in ("action", "observation")):
+        return
+    call = max(forms.values(), key=lambda e: e.content["action"])
+    if call.content["action"] < log(0.4):
+        return
+    follow = Counter(b.form for a, b in pairwise(openers) if a.form == call.form and b.form != call.form)
+    call.role = "action"
+    if follow:
+        forms[follow.most_common(1)[0][0]].role = "observation"
+
+
 def _hear(
     blob: bytes, end: int, openers: Sequence[Mark], forms: dict[Form, Evidence], known: Sequence[tuple[int, Role]]
 ) -> None:
     """Fill in the content of each form: what its first samples sound like."""
     stops = sorted([mark.start for mark in openers] + [place for place, _ in known] + [end])
     samples: dict[Form, list[str]] = defaultdict(list)
+    sure = {place for place, _ in known}
     at = 0
     for mark in openers:
         if len(samples[mark.form]) >= SAMPLES:
@@ -167,9 +185,12 @@ def _hear(
         while stops[at] < mark.end:
             at += 1
         words = blob[mark.end : min(stops[at], mark.end + 1500)].decode("utf-8", "replace")
-        samples[mark.form].append(words.strip())
-    for form, texts in samples.items():
-        texts = [text for text in texts if text] or [""]
+        if mark.form.family == "prompt":  # a prompt is of one line
+            words = words.partition("\n")[0] if mark.start not in sure else ""
+        if words.strip() or mark.form.family != "prompt":
+            samples[mark.form].append(words.strip())
+    for form in forms:
+        texts = [text for text in samples[form] if text] or [""]
         heard = voices(texts).mean(axis=0).tolist()
         call = sum(map(callness, texts)) / len(texts)
         forms[form].content = {
@@ -236,6 +257,14 @@ def _drop_embedded(openers: Sequence[Mark], forms: dict[Form, Evidence], known: 
             inside = _share(before[form], "observation") > 0.5
             if inside and evidence.content["observation"] > evidence.content[role] - 1.5:
                 evidence.role = None
+
+
+def _comments_of_shells(forms: dict[Form, Evidence]) -> None:
+    """Beside a shell's prompt, a line of comment is what the agent thinks."""
+    if any(form.kind == "prompt" and evidence.names.get("action") == SURE for form, evidence in forms.items()):
+        for form, evidence in forms.items():
+            if form.name == "#":
+                evidence.names = {"reasoning": SURE}
 
 
 def _tools_of_chats(forms: dict[Form, Evidence]) -> None:

@@ -16,6 +16,9 @@ REPEATS = (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT)
 WIDE_CLASS = re.compile(r"(?<!\\)\[[^\]]*[^\x00-\x7f]")
 """A character class that names a character of several bytes: in bytes it would match one of them."""
 
+BYTE_RANGE = 4
+"""How many first bytes share a branch: fewer branches to try against fewer bodies within one."""
+
 MAX_WIDTH = 300
 """Longest text, in bytes, that a marker may match; it keeps every search linear."""
 
@@ -143,6 +146,40 @@ def _split_literal(body: str) -> tuple[str, str] | None:
     if len(head) != 1 or head[0][0] is not sre.LITERAL or repr(parsed[1:]) != repr(sre_parser.parse(rest)[0:]):
         return None
     return (first, rest) if parsed[0] == head[0] else None
+
+
+def either(bodies: Iterable[str]) -> str:
+    """One expression for all bodies; an empty group after each tells which one matched."""
+    return "|".join(f"(?:{body})()" for body in bodies)
+
+
+def by_first_byte(bodies: Sequence[str]) -> tuple[bytes, list[int]]:
+    """One expression for bodies that begin differently, branching on the range of their first byte before anything else.
+
+    Args:
+        bodies: Expressions; of those that can match at one place the first wins.
+
+    Returns:
+        The expression, in which each body ends with an empty group, and which body each group stands for.
+    """
+    firsts = [first_bytes(body) for body in bodies]
+    if None in firsts:
+        return b"(?:%s)" % either(bodies).encode("utf-8", "surrogatepass"), list(range(len(bodies)))
+    ranges: dict[int, set[int]] = {}
+    for first in firsts:
+        for byte in first or ():
+            ranges.setdefault(byte // BYTE_RANGE, set()).add(byte)
+    branches, order = [], []
+    for number in sorted(ranges):
+        inside = [n for n, first in enumerate(firsts) if first and first & ranges[number]]
+        order += inside
+        these = either(bodies[n] for n in inside).encode("utf-8", "surrogatepass")
+        branches.append(b"(?=[%s])(?:%s)" % (_class(ranges[number]), these))
+    return b"(?=[%s])(?:%s)" % (_class(set().union(*ranges.values())), b"|".join(branches)), order
+
+
+def _class(members: Iterable[int]) -> bytes:
+    return b"".join(b"\\x%02x" % byte for byte in sorted(members))
 
 
 def first_bytes(expression: str) -> set[int] | None:

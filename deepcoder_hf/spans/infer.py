@@ -22,8 +22,10 @@ SUBTYPES: dict[str, str] = {
     "reasoning": "thought", "action": "call", "observation": "result", "answer": "final_answer",
     "user": "user", "assistant": "header", "system": "system", "other": "unknown",
 }  # fmt: skip
+LINE_PROMPT = "inferred:prompt:"
 TAIL = 0.6
 """Share of a text behind whose sure markers no other convention is looked for."""
+_HERE = re.compile(rb"<<-?\s*['\"]?(\w+)['\"]?")
 _END = re.compile(r"(?:^|[\W_▁])(?:end|stop|eot|eom|eos|suffix|close|return|done)(?:$|[\W_▁])|^/")
 _SHELL = frozenset("$ > % >> >>> + X$ X# X> X%".split())
 
@@ -121,12 +123,32 @@ def _with_conventions(
     markers: list[Marker] = []
     new: list[Hit] = []
     for convention in conventions:
-        builder = _Builder(convention, len(library.patterns) + len(patterns), len(library.markers) + len(markers))
+        builder = _Builder(convention, dict(known), len(library.patterns) + len(patterns), len(library.markers) + len(markers))
         new += builder.hits(blob, end, [mark for mark in marks if mark.form.family == convention.family])
         patterns += builder.patterns
         markers += builder.markers
     extended = replace(library, patterns=(*library.patterns, *patterns), markers=(*library.markers, *markers))
     return _merged(hits, sorted(set(new)), extended), extended
+
+
+def command_end(blob: bytes, start: int, end: int) -> int:
+    """Where a command of a prompt ends: at its line's end, or with its here-document or its continued lines.
+
+    Args:
+        blob: Text in UTF-8.
+        start: Byte where the command begins.
+        end: Byte where the text ends.
+    """
+    stop = blob.find(b"\n", start, end)
+    while stop > 0 and blob[stop - 1 : stop] == b"\\":
+        stop = blob.find(b"\n", stop + 1, end)
+    if stop < 0:
+        return end
+    document = _HERE.search(blob, start, stop)
+    if document is None:
+        return stop
+    last = blob.find(b"\n" + document.group(1) + b"\n", stop, end)
+    return stop if last < 0 else last + 1 + len(document.group(1))
 
 
 def _merged(hits: Sequence[Hit], new: Sequence[Hit], library: Library) -> list[Hit]:
@@ -143,6 +165,8 @@ def _merged(hits: Sequence[Hit], new: Sequence[Hit], library: Library) -> list[H
             kept.append(hit)
             continue
         marker = library.markers[hit[2]]
+        if library.patterns[library.markers[taken[ends[at][0]][2]].opens[0]].name.startswith(LINE_PROMPT) if ends[at][0] in taken and library.markers[taken[ends[at][0]][2]].opens else False:
+            continue  # of a label behind a prompt the prompt says where it ends
         sure = any(library.patterns[index].confidence >= WEAK for index in (*marker.opens, *marker.closes))
         if sure or hit[2] in library.own:
             kept.append(hit)
@@ -175,12 +199,13 @@ class _Builder:
 
     Args:
         convention: The convention.
+        known: Roles of sure markers, by the byte where they begin.
         first_pattern: Index of its first pattern.
         first_marker: Number of its first marker.
     """
 
-    def __init__(self, convention: Convention, first_pattern: int, first_marker: int) -> None:
-        self.convention = convention
+    def __init__(self, convention: Convention, known: dict[int, Role], first_pattern: int, first_marker: int) -> None:
+        self.convention, self.known = convention, known
         self.first_pattern, self.first_marker = first_pattern, first_marker
         self.patterns: list[PatternConfig] = []
         self.markers: list[Marker] = []
@@ -211,22 +236,22 @@ class _Builder:
         if mark.closes:
             if turn and role == "assistant":
                 return [(mark.start, mark.end, self._end(f"inferred_end:{form.name}"))]
-            key = self._opens.get((form, "tag"))
+            key = self._opens.get((form, f"tag {role}"))
             return [(mark.start, mark.end, key[1])] if key else []
         if turn and not (closed and role != "assistant"):
             return [(mark.start, mark.end, self._open(form, role, "turn", confidence, False)[0])]
         if closed:
             return [(mark.start, mark.end, self._open(form, role, "tag", confidence, True)[0])]
         if form.kind == "prompt" and form.name in (*_SHELL, "#") and role in ("action", "reasoning"):
-            opened, closer = self._open(form, role, "tag", confidence, True)
-            stop = blob.find(b"\n", mark.end, end)
-            stop = end if stop < 0 else stop
+            named = self.known.get(mark.start, role)
+            opened, closer = self._open(form, named if named in AGENT else role, "tag", confidence, True)
+            stop = command_end(blob, mark.end, end)
             return [(mark.start, mark.end, opened), *([(stop, stop + 1, closer)] if stop < end else [])]
         return [(mark.start, mark.end, self._open(form, role, "label", confidence, False)[0])]
 
     def _open(self, form: Form, role: str, kind: str, confidence: float, closes: bool) -> tuple[int, int]:
         """Numbers of the opening and the closing marker of a form."""
-        key = (form, kind)
+        key = (form, f"{kind} {role}")
         if key not in self._opens:
             pattern = _pattern(role, kind, f"inferred:{form.family}:{form.name}", confidence, closes)
             index = self.first_pattern + len(self.patterns)

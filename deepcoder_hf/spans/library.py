@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from deepcoder_hf.config import PatternConfig, SpansConfig
 from deepcoder_hf.errors import ConfigError
-from deepcoder_hf.spans.expressions import by_literals, check_expression, first_bytes
+from deepcoder_hf.spans.expressions import by_first_byte, by_literals, check_expression, either
 from deepcoder_hf.spans.rules import RULES, enabled_rules
 
 LINE = "\n"
@@ -151,11 +151,10 @@ def _alternation(anchor: str, members: list[tuple[str, int]]) -> tuple[re.Patter
     if not anchor and (tree := by_literals(bodies)) is not None:
         branching, order = tree
         return re.compile(branching.encode("utf-8", "surrogatepass")), tuple(members[n][1] for n in order), False
-    alternatives = "|".join(f"(?:{body})()" for body in bodies)
-    first = first_bytes(alternatives) if anchor else None
-    ahead = b"(?=[" + b"".join(b"\\x%02x" % byte for byte in sorted(first)) + b"])" if first else b""
-    expression = anchor.encode() + ahead + b"(?:" + alternatives.encode("utf-8", "surrogatepass") + b")"
-    return re.compile(expression), tuple(number for _, number in members), bool(anchor)
+    if not anchor:
+        return re.compile(either(bodies).encode("utf-8", "surrogatepass")), tuple(n for _, n in members), False
+    branching, order = by_first_byte(bodies)
+    return re.compile(anchor.encode() + branching), tuple(members[n][1] for n in order), True
 
 
 def _any_fence(body: str) -> bool:

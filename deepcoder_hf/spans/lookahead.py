@@ -103,6 +103,8 @@ class Lookahead:
 
     def limit(self, opened: int, pattern: PatternConfig, position: int, turn: str) -> Hit | None:
         """What ends a block that is not closed: a turn, a result, a call after reasoning, the same opener of a call."""
+        if pattern.span_type == "answer" and (end := self.next(turn, position)) is not None:
+            return end
         other: Key = ("open", opened) if pattern.span_type == "action" else "action"
         keys: tuple[Key, ...] = (turn, "observation", other)
         return min((hit for key in keys if (hit := self.next(key, position)) is not None), default=None)

@@ -30,7 +30,7 @@ _HEADED = re.compile(
     rb"(?i:here (?:are|is)[^\n]{0,40}examples?|following examples?|examples?(?: [a-z]{3,12})? ?:|few-shot|interleaving|following format|demonstrations?:)"
 )
 _ENDED = re.compile(
-    rb"(?i:\(?end of (?:the )?examples?\)?|\n *begin!|\n *now (?:it is|it's) your turn|\n *your turn\b"
+    rb"(?i:\(?end of (?:the )?examples?\)?|\n *begin!|\n *now (?:it is |it's )?your turn\b[.!:]?|\n *your turn\b"
     rb"|\n *now (?:solve|answer|do|complete) (?:the|this)[^\n]{0,40}|\n *(?:now|here is) (?:the|your) (?:real |actual |new )?(?:task|question|problem|input)\b"
     rb"|\n *(?:jetzt|nun)[^\n]{0,40} aufgabe\b|\bende de[rs] beispiele?s?\b|\n *ahora[^\n]{0,40} tarea\b|\bfin d(?:el|e los) ejemplos?\b"
     rb"|\n *maintenant[^\n]{0,40} t\xc3\xa2che\b|\bfin d(?:e l'|es )exemples?\b)[ :\xef\xbc\x9a]*"

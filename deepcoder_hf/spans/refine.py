@@ -40,7 +40,7 @@ def refine(out: Segments, end: int) -> list[Segment]:
     items = out.items
     if not any(item[1] in (REASONING, ACTION, OBSERVATION) for item in items):
         return items
-    unmarked = not any(item[1] == OBSERVATION and item[4] not in LOOSE for item in items)
+    unmarked = not out.results_marked()
     refined: list[Segment] = []
     for index, item in enumerate(items):
         stop = items[index + 1][0] if index + 1 < len(items) else end
@@ -107,6 +107,8 @@ def _left(out: Segments, index: int) -> Left | None:
     if index in out.open:
         if "strong" in out.turns:
             return None
+        if kind == OBSERVATION and "assistant" in out.turns:
+            return None  # what the agent says has a header
         if kind == OBSERVATION:
             last = _right(out, index) in ("end", "turn") and "answer" not in out.labelled
             return "result" if last or not out.labelled & {"reasoning", "action"} else None
@@ -119,7 +121,7 @@ def _left(out: Segments, index: int) -> Left | None:
     if before == OTHER:
         return "start"
     if before == ACTION:
-        return "agent" if any(o[1] == OBSERVATION and o[4] not in LOOSE for o in out.items) else "call"
+        return "agent" if out.results_marked() else "call"
     return "agent"
 
 

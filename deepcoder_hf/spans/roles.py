@@ -54,9 +54,11 @@ def roles_of(name: str) -> dict[Role, float]:
         input" the action, of "agent thought" the thought: the last of what an agent does, but for the agent itself.
     """
     words, wide = _vocabulary()
+    if not name:
+        return {}
     if " to=" in name:
         return {"reasoning": SURE} if name.endswith("=self") else {"answer": SURE} if name.endswith("=user") else {"action": SURE}
-    if name in words and (name.endswith("[]") or not name[:1].isalpha()):
+    if name in words and (name[-1] in "[]$#%>" or not name[0].isalpha()):
         return dict(words[name])  # a sign
     found: dict[Role, float] = {}
     if _WIDE.search(name):

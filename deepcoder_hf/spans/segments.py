@@ -99,6 +99,13 @@ class Segments:
         start = self.items[self.loose.pop()][0]
         self.items[-1] = (start, OBSERVATION, "unmarked", UNMARKED_RESULT, NAMES[OBSERVATION])
 
+    def results_marked(self) -> bool:
+        """Whether markers show at least half as many results as there are calls."""
+        loose = NAMES.values()
+        calls = sum(item[1] == ACTION for item in self.items)
+        results = sum(item[1] == OBSERVATION and item[4] not in loose for item in self.items)
+        return results > 0 and 2 * results >= calls
+
     def before(self, start: int) -> int:
         """The type of what stands directly before a marker: OTHER where undecided text does."""
         if not self.last_is_loose():
