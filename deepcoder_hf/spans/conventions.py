@@ -16,7 +16,7 @@ from typing import Literal
 
 from deepcoder_hf.spans.calls import callness
 from deepcoder_hf.spans.roles import SURE, Role, roles_of
-from deepcoder_hf.spans.survey import Form, Mark
+from deepcoder_hf.spans.forms import Form, Mark
 from deepcoder_hf.spans.voice import PLAN, REPLY, USER, WORLD, voices
 
 SAMPLES = 6
@@ -100,10 +100,12 @@ def _convention(
     family: str, members: Sequence[Mark], blob: bytes, end: int, known: Sequence[tuple[int, Role]]
 ) -> Convention | None:
     openers = [mark for mark in members if not mark.closes]
+    if not openers:
+        return None
     counts = Counter(mark.form for mark in openers)
-    rare = family not in COMMON and counts.total() >= LEAST_MARKS
+    rare = family not in COMMON and openers[0].form.kind != "token" and counts.total() >= LEAST_MARKS
     forms = {
-        form: Evidence(form, n, roles_of(form.name)) for form, n in counts.items() if n > 1 or rare or roles_of(form.name)
+        form: Evidence(form, n, roles_of(form.name)) for form, n in counts.items() if roles_of(form.name) or rare or (n > 1 and form.kind != "token")
     }
     closed = Counter(mark.form for mark in members if mark.closes)
     if closed:  # tags come in pairs
@@ -123,6 +125,7 @@ def _convention(
         if not changed:
             break
     _answers_of_agents(openers, forms, known)
+    _results_of_systems(openers, forms, known)
     _drop_rare(forms, known_roles)
     if family in COMMON:
         _drop_embedded(openers, forms, known)
@@ -290,6 +293,16 @@ def _answers_of_agents(openers: Sequence[Mark], forms: dict[Form, Evidence], kno
     if _share(follow, "reasoning", "action") > 0.5:
         for evidence in forms.values():
             evidence.role = "answer" if evidence.role == "assistant" else evidence.role
+
+
+def _results_of_systems(
+    openers: Sequence[Mark], forms: dict[Form, Evidence], known: Sequence[tuple[int, Role]]
+) -> None:
+    """A turn of the system that mostly follows calls holds their results."""
+    before, _ = _neighbours(openers, forms, known)
+    for form, evidence in forms.items():
+        if evidence.role == "system" and _share(before[form], "action") > 0.5:
+            evidence.role = "observation"
 
 
 def _neighbours(

@@ -6,17 +6,19 @@ Texts whose markers are known, with reasoning or turns, calls and results, are l
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
 from deepcoder_hf.config import PatternConfig
 from deepcoder_hf.spans.conventions import Convention, recognise
+from deepcoder_hf.spans.forms import Form, Mark
 from deepcoder_hf.spans.library import WEAK, Key, Library, Marker
 from deepcoder_hf.spans.quoted import AGENT, Sign, examples_end
-from deepcoder_hf.spans.roles import Role
+from deepcoder_hf.spans.roles import Role, roles_of
 from deepcoder_hf.spans.scan import Hit
-from deepcoder_hf.spans.survey import Form, Mark, survey
+from deepcoder_hf.spans.survey import survey, unknown_tokens
 
 SUBTYPES: dict[str, str] = {
     "reasoning": "thought", "action": "call", "observation": "result", "answer": "final_answer",
@@ -26,7 +28,6 @@ LINE_PROMPT = "inferred:prompt:"
 TAIL = 0.6
 """Share of a text behind whose sure markers no other convention is looked for."""
 _HERE = re.compile(rb"<<-?\s*['\"]?(\w+)['\"]?")
-_END = re.compile(r"(?:^|[\W_▁])(?:end|stop|eot|eom|eos|suffix|close|return|done)(?:$|[\W_▁])|^/")
 _SHELL = frozenset("$ > % >> >>> + X$ X# X> X%".split())
 
 
@@ -66,9 +67,11 @@ def infer(blob: bytes, start: int, end: int, hits: list[Hit], library: Library) 
     Returns:
         Markers and patterns; the same where nothing was found.
     """
-    if _begins_with_turn(blob, start, hits[:3], library):
-        return hits, library
     signs, tasks = signs_of(hits, library)
+    if _begins_with_turn(blob, start, hits[:3], library):
+        if explained(signs) or not unknown_tokens(blob, start, end, {hit[0] for hit in hits}):
+            return hits, library
+        return _with_conventions(blob, start, end, hits, library, signs, kinds=("token",))
     quoted = examples_end(blob, start, end, signs, tasks)
     if quoted is not None:
         hits = [hit for hit in hits if hit[0] >= quoted]
@@ -111,11 +114,21 @@ def _with_examples(start: int, quoted: int, hits: list[Hit], library: Library) -
 
 
 def _with_conventions(
-    blob: bytes, start: int, end: int, hits: list[Hit], library: Library, signs: Sequence[Sign]
+    blob: bytes,
+    start: int,
+    end: int,
+    hits: list[Hit],
+    library: Library,
+    signs: Sequence[Sign],
+    kinds: Sequence[str] = (),
 ) -> tuple[list[Hit], Library]:
-    """Add the markers of the conventions that the forms of a text show."""
+    """Add the markers of the conventions that the forms of a text show; of some kinds only, if those are named."""
     known = [(place, role) for place, role, _ in signs]
-    marks = survey(blob, start, end)
+    marks = [mark for mark in survey(blob, start, end) if not kinds or mark.form.kind in kinds]
+    inside = _blocks(hits, library)
+    if inside:
+        starts = [first for first, _ in inside]
+        marks = [m for m in marks if (at := bisect_right(starts, m.start) - 1) < 0 or m.start >= inside[at][1]]
     conventions = recognise(blob, end, marks, known) if marks else []
     if not conventions:
         return hits, library
@@ -129,6 +142,23 @@ def _with_conventions(
         markers += builder.markers
     extended = replace(library, patterns=(*library.patterns, *patterns), markers=(*library.markers, *markers))
     return _merged(hits, sorted(set(new)), extended), extended
+
+
+def _blocks(hits: Sequence[Hit], library: Library) -> list[tuple[int, int]]:
+    """Where the sure known blocks that are closed begin and end, by place: what stands in them is theirs."""
+    blocks: list[tuple[int, int]] = []
+    opened: dict[int, int] = {}
+    for start, stop, number in hits:
+        marker = library.markers[number]
+        for index in marker.closes:
+            if index in opened:
+                blocks.append((opened.pop(index), stop))
+        for index in marker.opens:
+            pattern = library.patterns[index]
+            if pattern.kind == "tag" and pattern.close and pattern.confidence >= WEAK:
+                opened.setdefault(index, start)
+    blocks.sort()
+    return blocks
 
 
 def command_end(blob: bytes, start: int, end: int) -> int:
@@ -224,6 +254,8 @@ class _Builder:
             if mark.form in self.convention.roles:
                 role, confidence = self.convention.roles[mark.form]
                 found += self._of_mark(blob, end, mark, role, confidence, mark.form in closed)
+            elif mark.closes and mark.form.kind == "token" and self.turns and not roles_of(mark.form.name):
+                found.append((mark.start, mark.end, self._end(f"inferred_end:{mark.form.name}")))
         return found
 
     def _of_mark(self, blob: bytes, end: int, mark: Mark, role: str, confidence: float, closed: bool) -> list[Hit]:
@@ -231,10 +263,8 @@ class _Builder:
         turn = self.turns and (
             role == "assistant" or (not self.labels_too and (role in ("user", "system") or (role == "observation" and not closed)))
         )
-        if form.kind == "token" and _END.search(form.name):
-            return [(mark.start, mark.end, self._end(f"inferred_end:{form.name}"))]
         if mark.closes:
-            if turn and role == "assistant":
+            if turn:
                 return [(mark.start, mark.end, self._end(f"inferred_end:{form.name}"))]
             key = self._opens.get((form, f"tag {role}"))
             return [(mark.start, mark.end, key[1])] if key else []

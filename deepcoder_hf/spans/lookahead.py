@@ -67,7 +67,7 @@ class Lookahead:
 
     def line_initial(self, position: int) -> bool:
         """Whether only indentation stands before a position in its line."""
-        before = self.blob[max(position - INDENT, self.start - 1) : position].rstrip(b" \t")
+        before = self.blob[max(position - INDENT, self.start - 1) : position].rstrip(b" \t{")
         return before.endswith(b"\n")
 
     def ends_line(self, position: int) -> bool:

@@ -124,7 +124,7 @@ class Machine:
 
     def _turn(self, hit: Hit, pattern: PatternConfig) -> int | None:
         weak = pattern.confidence < WEAK
-        if not self.whole or (weak and not self.dialogue):
+        if not self.whole or (weak and (self.blocked or not self.dialogue)):
             return None
         if pattern.role is None:
             return self._turn_end(hit, pattern.name)

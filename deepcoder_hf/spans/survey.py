@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Set
 
+from deepcoder_hf.spans.forms import Form, Mark
+from deepcoder_hf.spans.json_forms import json_marks
 from deepcoder_hf.spans.roles import roles_of
 
 MOST_FORMS = 48
@@ -48,6 +49,8 @@ PROMPT = re.compile(
 )
 """`$ `, `>>> `, `user@host:~$ `, `In [3]: `, `-> `, an emoji"""
 
+_EDGE = re.compile(r"(?i)(?:^|(?<=[\W_▁]))(?:begin|start|end|stop|prefix|suffix|open|close|of)(?=$|[\W_▁])")
+_END = re.compile(r"(?i)^/|(?:^|[\W_▁])(?:end|stop|eot|eom|eos|suffix|close|return|done)(?:$|[\W_▁])")
 FENCE = re.compile(rb"\n[ \t]{0,3}```([^\n`]{0,60})(?=\n)")
 LONGEST_FENCE = 6000
 """Bytes of a fence, if it is one: two fences further apart are hardly a pair."""
@@ -58,27 +61,6 @@ HTML = frozenset(
     b" nav noscript ol option p param picture pre q s samp section select small source span strong style sub svg table tbody"
     b" td textarea tfoot th thead title tr tt u ul video path g rect circle line template slot canvas".split()
 )
-
-
-class Form(NamedTuple):
-    """A way to begin a stretch of text."""
-
-    kind: str
-    """label, tag, token or prompt"""
-    family: str
-    """How it is written, apart from its name."""
-    name: str
-    """In lower case, without numbers; of a prompt its sign."""
-
-
-class Mark(NamedTuple):
-    """One occurrence of a form."""
-
-    start: int
-    end: int
-    form: Form
-    closes: bool = False
-    """It is a closing tag."""
 
 
 def survey(blob: bytes, start: int, end: int) -> list[Mark]:
@@ -94,7 +76,7 @@ def survey(blob: bytes, start: int, end: int) -> list[Mark]:
         for wide, narrow in WIDE:
             text = text.replace(wide.encode(), narrow.encode())
     stop = len(text) - 1
-    marks = [mark for scan in (_labels, _enclosed, _bare, _tags, _tokens, _prompts) for mark in scan(text, 1, stop)]
+    marks = [mark for scan in (_labels, _enclosed, _bare, _tags, _tokens, _prompts, json_marks) for mark in scan(text, 1, stop)]
     marks = _outside_of_fences(marks, text, 1, stop)
     counts = Counter(mark.form for mark in marks)
     kept = {form for form, _ in counts.most_common(MOST_FORMS)}
@@ -102,6 +84,11 @@ def survey(blob: bytes, start: int, end: int) -> list[Mark]:
     found = [Mark(m.start + shift, m.end + shift, m.form, m.closes) for m in marks if m.form in kept]
     found.sort(key=lambda mark: (mark.start, -mark.end))
     return found
+
+
+def unknown_tokens(blob: bytes, start: int, end: int, known: Set[int]) -> bool:
+    """Whether a text has control tokens that begin elsewhere than known markers."""
+    return any(match.start() not in known for match in TOKEN.finditer(blob, start, end))
 
 
 def _outside_of_fences(marks: list[Mark], blob: bytes, start: int, end: int) -> list[Mark]:
@@ -119,6 +106,9 @@ def _outside_of_fences(marks: list[Mark], blob: bytes, start: int, end: int) -> 
     starts = [first for first, _ in fences]
     kept = []
     for mark in marks:
+        if mark.form.kind == "json":
+            kept.append(mark)
+            continue
         at = bisect_right(starts, mark.start) - 1
         if at < 0 or mark.start >= fences[at][1]:
             kept.append(mark)
@@ -128,7 +118,7 @@ def _outside_of_fences(marks: list[Mark], blob: bytes, start: int, end: int) -> 
 def _labels(blob: bytes, start: int, end: int) -> Iterator[Mark]:
     for match in LABEL.finditer(blob, start - 1, end):
         before, name, after = match.groups()
-        if before[-1:] in (b"<",) or (before[-1:] in (b"[", b"(", b"{") and after[:1] in b"])}"):
+        if b"<" in before or (before[-1:] in (b"[", b"(", b"{") and after[:1] in b"])}"):
             continue  # `_enclosed` reads these
         if not before.strip() and (after == b"" or after[:1] in b"-=|)}~#]"):
             continue  # a bare word, or a list
@@ -150,6 +140,8 @@ def name_of(name: bytes) -> str:
 def _enclosed(blob: bytes, start: int, end: int) -> Iterator[Mark]:
     for match in ENCLOSED.finditer(blob, start - 1, end):
         _, before, name, after, inner = match.groups()
+        if before == b"<|":
+            continue  # a control token
         if before == b"<" and (after != b">" or blob.find(b"</" + name, match.end(), match.end() + 20_000) >= 0):
             continue  # a tag
         if inner and roles_of(inner.decode()):  # [agent] thought: ...
@@ -182,8 +174,11 @@ def _tags(blob: bytes, start: int, end: int) -> Iterator[Mark]:
 
 def _tokens(blob: bytes, start: int, end: int) -> Iterator[Mark]:
     for match in TOKEN.finditer(blob, start, end):
-        name = match.group(1).decode("utf-8", "replace") + " " + (match.group(2) or b"").decode()
-        yield Mark(match.start(), match.end(), Form("token", "<|X|>", name.strip().lower()), name.startswith("/"))
+        name = match.group(1).decode("utf-8", "replace")
+        base = _EDGE.sub(" ", name).strip(" _▁/")
+        role = (match.group(2) or b"").decode()
+        form = Form("token", "<|X|>", f"{base} {role}".strip().lower())
+        yield Mark(match.start(), match.end(), form, closes=_END.search(name) is not None)
 
 
 def _prompts(blob: bytes, start: int, end: int) -> Iterator[Mark]:
