@@ -347,6 +347,8 @@ def _valid(played: set[Role], evidence: Collection[Evidence], known: set[Role]) 
     prompts = [e for e in evidence if e.form.kind == "prompt" and e.role == "action"]
     if prompts and prompts[0].form.family == "prompt":  # the world answers a prompt without a mark
         return sum(e.n for e in prompts) > 1
+    if any(e.form.family == '{"X"}' for e in evidence):
+        return "action" in core and len(core) > 1
     if "assistant" in played and ("user" in played or core or known):
         return True
     if not core:

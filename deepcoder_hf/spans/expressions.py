@@ -154,7 +154,7 @@ def either(bodies: Iterable[str]) -> str:
 
 
 def by_first_byte(bodies: Sequence[str]) -> tuple[bytes, list[int]]:
-    """One expression for bodies that begin differently, branching on the range of their first byte before anything else.
+    """One expression for bodies that begin differently, branching on the range of their first byte first.
 
     Args:
         bodies: Expressions; of those that can match at one place the first wins.

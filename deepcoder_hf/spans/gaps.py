@@ -16,9 +16,9 @@ from typing import Literal
 from deepcoder_hf.spans.types import TYPE_IDS
 from deepcoder_hf.spans.voice import PLAN, REPLY, USER, WORLD, voices
 
-Left = Literal["start", "result", "call", "user", "agent", "reasoning"]
+Left = Literal["start", "result", "call", "user", "agent", "answer"]
 """What stands before a gap: the text's start, a call whose result the gap begins with, a call whose result it may begin
-with, a user's turn, or words of the agent."""
+with, a user's turn, words of the agent, or a marked answer of its."""
 Right = Literal["call", "end", "turn", "agent", "result"]
 """What follows: a call, the end of the text, a turn of somebody else, or marked words of the agent."""
 
@@ -31,27 +31,33 @@ KINDS = {WORLD: "observation", PLAN: "reasoning", USER: "other", REPLY: "answer"
 NAMES = {WORLD: "voice_world", PLAN: "voice_plan", USER: "voice_user", REPLY: "voice_reply"}
 SUBTYPES = {WORLD: "unmarked", PLAN: "preamble", USER: "user", REPLY: "message"}
 
+CONTRAST = 1.6
+"""Log-probability that the world loses there."""
 NEVER = -inf
+_SENTENCE = re.compile(
+    r"(?:[A-ZÀ-Þ`*\"'¿¡«(](?:[^\W_]|[\s,;:'\"`().%*/$€#+<>=&–—_-])*|[぀-ヿ一-鿿][^\n]*)[.!?:。！？：)`*]$|[A-ZÀ-Þ][^\n{}|]{25,600}[.!?:]$", re.DOTALL
+)
+"""Words that begin and end as a sentence does."""
 _BLANK = re.compile(rb"\n[ \t\r]*\n\s*")
 _FENCE = re.compile(rb"^[ \t]{0,3}```", re.MULTILINE)
 
 # Costs of a change of speaker, as log-probabilities: rows from, columns to, in the order of VOICES.
 CHANGE = (
-    (0.0, -1.2, -2.0, -1.2),  # the world's answer goes on; a plan, a question or a reply follows it
+    (0.0, -1.2, -1.5, -1.2),  # the world's answer goes on; a plan, a question or a reply follows it
     (NEVER, 0.0, NEVER, NEVER),  # a plan ends with its call
-    (NEVER, -0.7, 0.0, -0.7),
-    (NEVER, -3.0, -0.7, 0.0),
+    (NEVER, -1.7, 0.0, -0.3),
+    (NEVER, -4.0, 0.2, 0.0),
 )
 FIRST: dict[Left, tuple[float, float, float, float]] = {
-    "start": (NEVER, -2.5, 0.0, -3.0),
+    "start": (NEVER, -2.0, 0.0, -3.0),
     "result": (0.0, NEVER, NEVER, NEVER),
-    "call": (0.0, -2.5, -2.5, -2.5),
+    "call": (0.0, -2.0, -2.5, -2.5),
     "user": (NEVER, NEVER, 0.0, NEVER),
     "agent": (NEVER, 0.0, -1.0, 0.0),
-    "reasoning": (-2.0, 0.0, -2.0, -1.0),
+    "answer": (NEVER, -2.5, 0.0, -1.5),
 }
 LAST: dict[Right, tuple[float, float, float, float]] = {
-    "call": (-1.2, 0.0, -0.7, NEVER),
+    "call": (-2.2, 0.0, -0.7, NEVER),
     "end": (-0.1, NEVER, 0.0, 0.2),
     "turn": (0.0, NEVER, 0.0, 0.0),
     "agent": (0.0, -1.5, 0.0, -1.5),
@@ -106,6 +112,8 @@ def divide(blob: bytes, start: int, end: int, left: Left, right: Right) -> list[
         for a, b in zip(edges, [*edges[1:], end], strict=True)
     ]
     heard = [[TRUST * value for value in row] for row in voices(texts).tolist()]
+    if left in ("result", "call"):
+        _contrast(texts, heard)
     if left == "result":
         _settle_json(texts, heard)
     path, posterior = decode(heard, FIRST[left], LAST[right])
@@ -117,6 +125,16 @@ def divide(blob: bytes, start: int, end: int, left: Left, right: Right) -> list[
         else:
             parts.append(Part(edge, voice, probability))
     return parts
+
+
+def _contrast(texts: Sequence[str], heard: list[list[float]]) -> None:
+    """Sentences at the end of what does not begin with one are hardly the world's."""
+    if _SENTENCE.match(texts[0]):
+        return
+    for text, row in zip(reversed(texts[1:]), reversed(heard[1:]), strict=True):
+        if not _SENTENCE.match(text):
+            return
+        row[WORLD] -= CONTRAST
 
 
 def _settle_json(texts: Sequence[str], heard: list[list[float]]) -> None:

@@ -148,13 +148,11 @@ def _alternation(anchor: str, members: list[tuple[str, int]]) -> tuple[re.Patter
     # An empty group at the end of each alternative tells which one matched, and leaves the quick reject on the first
     # literal alone, as a group around the alternative would not. The set of first bytes rejects most lines at once.
     bodies = [body for body, _ in members]
-    if not anchor and (tree := by_literals(bodies)) is not None:
-        branching, order = tree
-        return re.compile(branching.encode("utf-8", "surrogatepass")), tuple(members[n][1] for n in order), False
-    if not anchor:
-        return re.compile(either(bodies).encode("utf-8", "surrogatepass")), tuple(n for _, n in members), False
-    branching, order = by_first_byte(bodies)
-    return re.compile(anchor.encode() + branching), tuple(members[n][1] for n in order), True
+    if anchor:
+        branching, order = by_first_byte(bodies)
+        return re.compile(anchor.encode() + branching), tuple(members[n][1] for n in order), True
+    source, order = by_literals(bodies) or (either(bodies), list(range(len(bodies))))
+    return re.compile(source.encode("utf-8", "surrogatepass")), tuple(members[n][1] for n in order), False
 
 
 def _any_fence(body: str) -> bool:

@@ -68,6 +68,8 @@ class Machine:
         """The pattern of the last segment, if that is open: it ends where the next marker begins."""
         self.dialogue = False
         """Whether the text begins with a turn, so that weak turns count."""
+        self.layout: set[str] = set()
+        """The conventions of this first turn: weak turns of others do not count."""
         self.mention = 0
         """Where the last opening tag of reasoning that is only text ends: its closing tag is text too."""
         self.fences = False
@@ -84,6 +86,7 @@ class Machine:
         if self.whole and self.hits and self.hits[0][0] <= self.out.fresh:
             keys = self.library.markers[self.hits[0][2]].keys
             self.dialogue = "any_turn" in keys and "turn" not in keys
+            self.layout = {s for i in self.library.markers[self.hits[0][2]].opens for s in self.library.patterns[i].styles}
         position = self.start
         for index, hit in enumerate(self.hits):
             if hit[0] >= position:
@@ -125,6 +128,8 @@ class Machine:
     def _turn(self, hit: Hit, pattern: PatternConfig) -> int | None:
         weak = pattern.confidence < WEAK
         if not self.whole or (weak and (self.blocked or not self.dialogue)):
+            return None
+        if weak and self.layout and pattern.styles and self.layout.isdisjoint(pattern.styles):
             return None
         if pattern.role is None:
             return self._turn_end(hit, pattern.name)
@@ -225,7 +230,9 @@ class Machine:
         if pattern.span_type == "observation":
             act = self.blocked or self.out.before(hit[0]) == ACTION
         elif self.label and self.label.span_type in ("observation", "answer"):
-            act = self.label.span_type == "observation" and self.ahead.result_follows(closing[1])
+            act = self.label.span_type == "observation" and (
+                self.ahead.result_follows(closing[1]) or (self.fences and self._answered(closing[1], labelled=True))
+            )
         elif self.ahead.names_a_call(hit[1]):
             act = pattern.confidence >= WEAK or self.agent_seen or self.ahead.result_follows(closing[1])
         elif self.label and self.label.span_type == "reasoning":

@@ -120,6 +120,8 @@ def _left(out: Segments, index: int) -> Left | None:
     before = out.items[index - 1][1]
     if before == OTHER:
         return "start"
+    if before == ANSWER:
+        return "answer"
     if before == ACTION:
         return "agent" if out.results_marked() else "call"
     return "agent"
@@ -128,9 +130,11 @@ def _left(out: Segments, index: int) -> Left | None:
 def _right(out: Segments, index: int) -> Right:
     if index + 1 == len(out.items):
         return "end"
-    kind = out.items[index + 1][1]
+    _, kind, subtype, _, _ = out.items[index + 1]
     if kind == OTHER:
         return "turn"
+    if kind == ANSWER and subtype == "final_answer":
+        return "call"  # words before a marked answer lead to it
     return "call" if kind == ACTION else "result" if kind == OBSERVATION else "agent"
 
 
