@@ -49,6 +49,8 @@ class Evidence:
     form: Form
     n: int
     names: dict[Role, float]
+    mixed: bool = False
+    """Whether some of its content looks like calls, and some not at all."""
     content: dict[Role, float] = field(default_factory=dict)
     role: Role | None = None
     score: float = 0.0
@@ -195,7 +197,9 @@ def _hear(
     for form in forms:
         texts = [text for text in samples[form] if text] or [""]
         heard = voices(texts).mean(axis=0).tolist()
-        call = sum(map(callness, texts)) / len(texts)
+        calls = [callness(text) for text in texts]
+        call = sum(calls) / len(calls)
+        forms[form].mixed = form.family == "glyph" and max(calls) > 0.8 and min(calls) < 0.3 and not forms[form].names
         forms[form].content = {
             "reasoning": heard[PLAN],
             "observation": heard[WORLD] + log(1.02 - 0.8 * call),
@@ -219,8 +223,10 @@ def _assign(openers: Sequence[Mark], forms: dict[Form, Evidence], known: Sequenc
             + max(-3.0, evidence.content[role])
             + _order(role, before[form], after[form])
             for role in ROLES
-            if role not in TURNS or role in evidence.names
+            if role not in TURNS or role in evidence.names or (role == "user" and family == "glyph")
         }
+        if evidence.mixed:
+            totals = {"assistant": 2.0}
         role = max(totals, key=lambda r: totals[r])
         score = totals[role] + 1.5
         chosen = role if score > (LEAST if evidence.names else least) else None
@@ -276,7 +282,7 @@ def _tools_of_chats(forms: dict[Form, Evidence]) -> None:
     named |= {"assistant"} if any(form.name.startswith("assistant to=") for form in forms) else set()
     if "assistant" in named and "observation" not in named:
         for form, evidence in forms.items():
-            if form.name in TOOL_TURNS:
+            if form.name.split(" ")[-1] in TOOL_TURNS:
                 evidence.names = {"observation": evidence.names.get("action", 3.0)}
 
 

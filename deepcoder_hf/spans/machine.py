@@ -42,6 +42,12 @@ UNKNOWN = 0.3
 """Confidence of OTHER in a text in which the agent never speaks."""
 
 
+ANY_FENCE = PatternConfig(
+    name="fence", span_type="action", kind="fence", open="```", subtype="code", confidence=0.7, example="x", counter_example="y"
+)
+"""Code in a fence of any language: a call where the world answers it."""
+
+
 class Machine:
     """Segments one text.
 
@@ -117,8 +123,9 @@ class Machine:
             if stop is not None:
                 return min(stop, self.end)
         if marker.fence:
-            closing = self.ahead.closing_fence(hit[1])
-            return closing[1] if closing else hit[1]
+            stop = None if self.blocked else self._fence(hit, ANY_FENCE)
+            closing = self.ahead.closing_fence(hit[1]) if stop is None else None
+            return min(stop or (closing[1] if closing else hit[1]), self.end)
         if marker.closes and not self.blocked:
             return self._orphan_close(hit, self.library.patterns[marker.closes[0]])
         return hit[0]  # another marker may begin here
