@@ -19,7 +19,7 @@ from deepcoder_hf.spans.roles import roles_of
 MOST_FORMS = 48
 """Forms of a text that are kept: those that recur most, and those whose name is a known word."""
 
-_NAME = rb"[A-Za-z\x80-\xff][\w\x80-\xff'./=-]{0,30}(?: [A-Za-z\x80-\xff(][\w\x80-\xff'()./=-]{0,20}){0,3}"
+_NAME = rb"[A-Za-z\xc3-\xe1\xe3-\xef][\w\x80-\xff'./=-]{0,30}(?: [A-Za-z\x80-\xff(][\w\x80-\xff'()./=-]{0,20}){0,3}"
 _TIME = rb"(?:\[?\d{1,4}[-:/.]\d\d[\d:T. ,/+-]{0,24}Z?\]? ?(?:[|-] ?)?(?:(?:INFO|DEBUG|WARN|LOG)\w{0,4}[:|]? ?)?)"
 _EMOJI = rb"(?:\xe2[\x80-\xbf]{2}|\xf0\x9f[\x80-\xbf]{2})(?:\xef\xb8\x8f)?"
 
@@ -48,7 +48,7 @@ TOKEN = re.compile(
 )
 PROMPT = re.compile(
     rb"\n[ \t]{0,3}((?:(?=[.@-]{0,8}\w)[\w.@-]{1,30}(?::[~/\w.-]{0,40})?[$#%>]|[$#%>]{1,3}|" + _EMOJI + rb"|[A-Z][a-z]{1,8} ?\[\d{1,3}\]:|PS [^\n>]{0,40}>"
-    rb"|[<>=~-]{1,2}[<>-]|\+{1,2}|\xc2\xbb|\xc2\xab) )(?=\S)"
+    rb"|[<>=~-]{1,2}[<>-]|\+{1,2}|\xc2\xbb|\xc2\xab) {1,3})(?=\S)"
 )
 """`$ `, `>>> `, `user@host:~$ `, `In [3]: `, `-> `, an emoji"""
 
@@ -74,16 +74,17 @@ def survey(blob: bytes, start: int, end: int) -> list[Mark]:
         start: Byte where the text begins.
         end: Byte where it ends.
     """
-    text = blob[start - 1 : end + 1]
+    text = b"\n" + blob[start - 1 : end + 1]  # so that a first line stands below an empty one
     if not text.isascii():
         for wide, narrow in WIDE:
             text = text.replace(wide.encode(), narrow.encode())
     stop = len(text) - 1
-    marks = [mark for scan in (_labels, _enclosed, _bare, _tags, _tokens, _prompts, json_marks) for mark in scan(text, 1, stop)]
-    marks = _outside_of_fences(marks, text, 1, stop)
+    marks = [mark for scan in (_labels, _enclosed, _bare, _tags, _tokens, _prompts, json_marks) for mark in scan(text, 2, stop)]
+    marks += _fences(text, 2, stop)
+    marks = _outside_of_fences(marks, text, 2, stop)
     counts = Counter(mark.form for mark in marks)
     kept = {form for form, _ in counts.most_common(MOST_FORMS)}
-    shift = start - 1
+    shift = start - 2
     found = [Mark(m.start + shift, m.end + shift, m.form, m.closes) for m in marks if m.form in kept]
     found.sort(key=lambda mark: (mark.start, -mark.end))
     return found
@@ -109,13 +110,24 @@ def _outside_of_fences(marks: list[Mark], blob: bytes, start: int, end: int) -> 
     starts = [first for first, _ in fences]
     kept = []
     for mark in marks:
-        if mark.form.kind == "json":
+        if mark.form.kind in ("json", "fence"):
             kept.append(mark)
             continue
         at = bisect_right(starts, mark.start) - 1
         if at < 0 or mark.start >= fences[at][1]:
             kept.append(mark)
     return kept
+
+
+def _fences(blob: bytes, start: int, end: int) -> list[Mark]:
+    """Opening fences of code."""
+    form, opened = Form("fence", "fence", "```"), False
+    marks = []
+    for fence in FENCE.finditer(blob, start - 1, end):
+        opened = not opened or bool(fence.group(1))
+        if opened:
+            marks.append(Mark(fence.start() + 1, fence.end(), form))
+    return marks
 
 
 def _labels(blob: bytes, start: int, end: int) -> Iterator[Mark]:
@@ -145,7 +157,7 @@ def _enclosed(blob: bytes, start: int, end: int) -> Iterator[Mark]:
         _, before, name, after, inner = match.groups()
         if before == b"<|":
             continue  # a control token
-        if before == b"<" and (after != b">" or blob.find(b"</" + name, match.end(), match.end() + 20_000) >= 0):
+        if before == b"<" and (after != b">" or blob.find(b"</" + re.split(rb"[ =]", name)[0], match.end(), match.end() + 20_000) >= 0):
             continue  # a tag
         if inner and roles_of(inner.decode()):  # [agent] thought: ...
             yield Mark(match.start(1), match.end(), Form("label", f"{before.decode()}X{after.decode()} ", f"{name_of(name)} {inner.decode().lower()}"))
@@ -155,7 +167,7 @@ def _enclosed(blob: bytes, start: int, end: int) -> Iterator[Mark]:
 
 
 def _bare(blob: bytes, start: int, end: int) -> Iterator[Mark]:
-    for match in BARE.finditer(blob, start - 1, end):
+    for match in BARE.finditer(blob, start - 2, end):
         rule = (match.group(1) or b"").decode()[:1]
         name = name_of(match.group(2))
         if rule or roles_of(name):
