@@ -115,6 +115,8 @@ def _is_convention(family: Family, known: Sequence[Sign]) -> bool:
 
 def _in_the_prompt(family: Family, known: Sequence[Sign]) -> bool:
     """Whether most calls and results of a family stand before the agent, by sure markers, begins to speak."""
+    if any(evidence.role == "assistant" for evidence in family.forms.values()):
+        return False
     first = next((place for place, role in known if role in ("reasoning", "assistant")), None)
     places = [place for place, role in family.signs() if role in ("action", "observation")]
     return first is not None and bool(places) and sum(place > first for place in places) * 2 < len(places)

@@ -25,8 +25,7 @@ def after_choice(family: Family, known: Sequence[Sign]) -> None:
     _answers_of_agents(family, known)
     _results_of_systems(family, known)
     _drop_rare(family, known)
-    if family.common:
-        _drop_embedded(family, known)
+    _drop_embedded(family, known)
 
 
 def _comments_of_shells(family: Family) -> None:
@@ -81,7 +80,7 @@ def _drop_rare(family: Family, known: Sequence[Sign]) -> None:
     n_steps = max((counts[role] for role in CORE), default=0)
     for evidence in family.forms.values():
         role = evidence.role
-        if role in CORE and (marked[role] > 1 or counts[role] < 0.25 * n_steps):
+        if role in CORE and (marked[role] > max(1, evidence.n // 2) or counts[role] < 0.25 * n_steps):
             evidence.role = None
 
 
@@ -90,7 +89,8 @@ def _drop_embedded(family: Family, known: Sequence[Sign]) -> None:
     before, _ = family.neighbours(known)
     for form, evidence in family.forms.items():
         role = evidence.role
-        if role in ("answer", "user", "observation") and evidence.names.get(role, 0.0) < SURE:
+        part = ("answer", "user", "observation") if family.common else ("reasoning",)
+        if role in part and 0.0 < evidence.names.get(role, 0.1 if family.common else 0.0) < SURE:
             inside = share(before[form], "observation") > 0.5
             if inside and evidence.content["observation"] > evidence.content[role] - 1.5:
                 evidence.role = None

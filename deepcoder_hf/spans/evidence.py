@@ -150,7 +150,7 @@ class Family:
         """Choose the role of one form; whether it changed."""
         nameless = -1.0 if evidence.names or self.common else UNNAMED
         totals = {
-            role: 1.3 * evidence.names.get(role, nameless) + max(-3.0, evidence.content[role]) + order(role, before, after)
+            role: 1.3 * evidence.names.get(role, nameless) + max(-4.5 if role == "action" else -3.0, evidence.content[role]) + order(role, before, after)
             for role in ROLES
             if role not in TURNS or role in evidence.names or (role == "user" and self.name == "glyph")
         }
@@ -206,7 +206,7 @@ def share(counts: Counter[str], *roles: str) -> float:
 def order(role: Role, before: Counter[str], after: Counter[str]) -> float:
     """How well the neighbours fit a role, as log-odds."""
     if role == "observation":
-        return 2.5 * share(before, "action") + 0.8 * share(before, "assistant") - 1.0
+        return 2.5 * share(before, "action") + 1.3 * share(before, "assistant") - 1.0
     if role == "action":
         return 1.5 * share(after, "observation") + 0.5 * share(before, "reasoning") - 0.7
     if role == "reasoning":

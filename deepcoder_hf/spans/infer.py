@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from functools import lru_cache
 
@@ -24,6 +24,8 @@ SUBTYPES: dict[str, str] = {
     "reasoning": "thought", "action": "call", "observation": "result", "answer": "final_answer",
     "user": "user", "assistant": "header", "system": "system", "other": "unknown",
 }  # fmt: skip
+LONGEST_SIGN = 3
+"""Bytes of a marker that is no label: `> ` also quotes."""
 LINE_PROMPT = "inferred:prompt:"
 TAIL = 0.6
 """Share of a text behind whose sure markers no other convention is looked for."""
@@ -35,11 +37,11 @@ def signs_of(hits: Sequence[Hit], library: Library) -> tuple[list[Sign], list[in
     """The sure markers of a text, and where its labels of a user or a task begin, by place."""
     signs: list[Sign] = []
     tasks: list[int] = []
-    for start, _, number in hits:
+    for start, stop, number in hits:
         for index in library.markers[number].opens:
             pattern = library.patterns[index]
             role = pattern.role if pattern.kind == "turn" else pattern.span_type
-            if pattern.role == "user" or pattern.subtype == "user":
+            if (pattern.role == "user" or pattern.subtype == "user") and stop - start > LONGEST_SIGN:
                 tasks.append(start)
             if role and role != "other" and pattern.confidence >= WEAK:
                 group = pattern.name[:20] if pattern.name.startswith("inferred") else pattern.kind
@@ -141,7 +143,31 @@ def _with_conventions(
         patterns += builder.patterns
         markers += builder.markers
     extended = replace(library, patterns=(*library.patterns, *patterns), markers=(*library.markers, *markers))
-    return _merged(hits, sorted(set(new)), extended), extended
+    found = sorted(set(new))
+    roles = {role for convention in conventions for role, _ in convention.roles.values()}
+    if roles & {"reasoning", "assistant"}:
+        hits = _outside_of_others(hits, found, extended)
+    return _merged(hits, found, extended), extended
+
+
+def _outside_of_others(hits: list[Hit], new: Sequence[Hit], library: Library) -> list[Hit]:
+    """Leave out known markers that only stand in what the user or the world says, by markers that were inferred.
+
+    The conventions show where the agent begins to speak, so that what others say goes on to there.
+    """
+    places = [hit[0] for hit in new]
+    others: list[bool] = []
+    for _, _, number in new:
+        opens = library.markers[number].opens
+        pattern = library.patterns[opens[0]] if opens else None
+        others.append(pattern is not None and (pattern.span_type == "observation" or pattern.subtype in ("user", "system")))
+    quoted = [(at := bisect_right(places, hit[0]) - 1) >= 0 and others[at] and places[at] < hit[0] for hit in hits]
+    used = {index for hit, q in zip(hits, quoted, strict=True) if not q for index in library.markers[hit[2]].opens}
+    return [
+        hit
+        for hit, q in zip(hits, quoted, strict=True)
+        if not q or hit[2] in library.own or not used.isdisjoint(library.markers[hit[2]].opens) or not library.markers[hit[2]].opens
+    ]
 
 
 def _blocks(hits: Sequence[Hit], library: Library) -> list[tuple[int, int]]:
@@ -184,24 +210,37 @@ def command_end(blob: bytes, start: int, end: int) -> int:
 def _merged(hits: Sequence[Hit], new: Sequence[Hit], library: Library) -> list[Hit]:
     """Both kinds of markers: of two that overlap the sure known one wins, else the inferred one."""
     taken = {hit[0]: hit for hit in new}
+    opened = {index for hit in hits for index in library.markers[hit[2]].opens}
     kept: list[Hit] = []
-    ends = [(hit[0], hit[1]) for hit in new]
     at = 0
     for hit in hits:
-        while at < len(ends) and ends[at][1] <= hit[0]:
+        while at < len(new) and new[at][1] <= hit[0]:
             at += 1
-        overlaps = at < len(ends) and ends[at][0] < hit[1]
-        if not overlaps:
+        rival = taken.get(new[at][0]) if at < len(new) and new[at][0] < hit[1] else None
+        if rival is None or _wins(hit, rival, library, opened):
             kept.append(hit)
-            continue
-        marker = library.markers[hit[2]]
-        if library.patterns[library.markers[taken[ends[at][0]][2]].opens[0]].name.startswith(LINE_PROMPT) if ends[at][0] in taken and library.markers[taken[ends[at][0]][2]].opens else False:
-            continue  # of a label behind a prompt the prompt says where it ends
-        sure = any(library.patterns[index].confidence >= WEAK for index in (*marker.opens, *marker.closes))
-        if sure or hit[2] in library.own:
-            kept.append(hit)
-            taken.pop(ends[at][0], None)
+            if rival is not None:
+                taken.pop(rival[0])
     return sorted([*kept, *taken.values()], key=lambda hit: (hit[0], -hit[1]))
+
+
+def _wins(hit: Hit, rival: Hit, library: Library, opened: Set[int]) -> bool:
+    """Whether a known marker counts, and not the inferred one that it overlaps.
+
+    Args:
+        hit: The known marker.
+        rival: The inferred one.
+        library: The patterns behind both.
+        opened: Known patterns that open in the text.
+    """
+    if hit[2] in library.own:
+        return True
+    inferred = library.markers[rival[2]].opens
+    if inferred and library.patterns[inferred[0]].name.startswith(LINE_PROMPT):
+        return False  # of a label behind a prompt the prompt says where it ends
+    marker = library.markers[hit[2]]
+    meant = (*marker.opens, *(index for index in marker.closes if index in opened))
+    return any(library.patterns[index].confidence >= WEAK for index in meant)
 
 
 @lru_cache(maxsize=1024)

@@ -125,8 +125,7 @@ def _fences(blob: bytes, start: int, end: int) -> list[Mark]:
     marks = []
     for fence in FENCE.finditer(blob, start - 1, end):
         opened = not opened or bool(fence.group(1))
-        if opened:
-            marks.append(Mark(fence.start() + 1, fence.end(), form))
+        marks.append(Mark(fence.start() + 1, fence.end(), form, closes=not opened))
     return marks
 
 
