@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+LONG = 1400
+"""Characters from which on the end of a call may be out of sight."""
 _JSON = re.compile(
     r"\s*\[?\s*\{\s*\"(?:name|tool|tool_name|function|function_name|action|command|commands|recipient_name|type|id|tool_call_id|keystrokes|cmd|code|query)\"\s*:"
 )
-_PAREN = re.compile(r"\s*(?:print\()?[^\W\d][\w.]{0,60}\((?:[^()]|\([^()]*\)){0,2000}\)\s*;?\s*$", re.DOTALL)
+_PAREN = re.compile(r"\s*(?:print\()?[^\W\d][\w.]{0,60}\((\s*\w+\s*[:=])?")
 _BRACKET = re.compile(r"\s*\[?[^\W\d][\w. ]{0,30}\[[^\n]{0,600}\]\s*$")
 _XML = re.compile(r"\s*<(?:function|invoke|tool|parameter|tool_call|execute)\b")
 _SAYS_SO = re.compile(r"\s*[\[(<*]{0,2}(?:calling|call|invoke|invoking|running|executing|execute|run)\b[^\n]{0,40}[\w.]\(")
@@ -31,12 +33,12 @@ def callness(text: str) -> float:
     Args:
         text: The words of a block, or of a paragraph.
     """
-    text = text[:2500]
+    text = text[:2500].lstrip().removeprefix("!").removeprefix("%")
     if not text.strip():
         return 0.2
     if _JSON.match(text) or _XML.match(text):
         return 0.95
-    if _PAREN.match(text) or _BRACKET.match(text) or _SAYS_SO.match(text):
+    if _BRACKET.match(text) or _SAYS_SO.match(text) or _is_function_call(text):
         return 0.95
     if _SHELL.match(text) or _GAME.match(text):
         return 0.85 if "\n" not in text.strip() or text.count("\n") < 6 else 0.6
@@ -49,3 +51,11 @@ def callness(text: str) -> float:
     if _NAME.match(text) and len(text) < 60:
         return 0.5
     return 0.04 if text.rstrip()[-1:] in ".!?:。！？" or len(text) > 120 else 0.15
+
+
+def _is_function_call(text: str) -> bool:
+    """Whether a text is one call with parentheses; of a long one its first argument must be named."""
+    start = _PAREN.match(text)
+    if start is None:
+        return False
+    return text.rstrip(" \n\t;`]")[-1:] == ")" or (len(text) >= LONG and start.group(1) is not None)

@@ -117,9 +117,9 @@ def _in_the_prompt(family: Family, known: Sequence[Sign]) -> bool:
     """Whether most calls and results of a family stand before the agent, by sure markers, begins to speak."""
     if any(evidence.role == "assistant" for evidence in family.forms.values()):
         return False
-    first = next((place for place, role in known if role in ("reasoning", "assistant")), None)
+    spoken = [place for place, role in known if role in ("reasoning", "assistant")]
     places = [place for place, role in family.signs() if role in ("action", "observation")]
-    return first is not None and bool(places) and sum(place > first for place in places) * 2 < len(places)
+    return bool(spoken and places) and 2 * sum(place > spoken[0] for place in places) < len(places) <= 2 * len(spoken)
 
 
 def _compatible(found: Sequence[Family]) -> list[Convention]:

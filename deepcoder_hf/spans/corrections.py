@@ -24,7 +24,8 @@ def after_choice(family: Family, known: Sequence[Sign]) -> None:
     """Roles that the order of the forms speaks against."""
     _answers_of_agents(family, known)
     _results_of_systems(family, known)
-    _drop_rare(family, known)
+    if family.name != "prompt":
+        _drop_rare(family, known)
     _drop_embedded(family, known)
 
 

@@ -29,6 +29,8 @@ LONGEST_SIGN = 3
 LINE_PROMPT = "inferred:prompt:"
 TAIL = 0.6
 """Share of a text behind whose sure markers no other convention is looked for."""
+_GOES_ON = re.compile(rb"(?!(?:Out|In) ?\[)(?:[ \t]+\S|\.\.\.|[\])}#@]|[\w.\[\]]{1,60} ?[=(+:-]|(?:for|if|else|elif|with|def|class|import|from|try|except|return|print|while|assert)\b)")
+"""A line that goes on with code."""
 _HERE = re.compile(rb"<<-?\s*['\"]?(\w+)['\"]?")
 _SHELL = frozenset("$ > % >> >>> + X$ X# X> X%".split())
 
@@ -207,6 +209,14 @@ def command_end(blob: bytes, start: int, end: int) -> int:
     return stop if last < 0 else last + 1 + len(document.group(1))
 
 
+def cell_end(blob: bytes, start: int, end: int) -> int:
+    """Where the code of a notebook's cell ends: at an empty line, a line's end before prose, or the next prompt."""
+    stop = blob.find(b"\n", start, end)
+    while 0 <= stop < end - 1 and _GOES_ON.match(blob, stop + 1):
+        stop = blob.find(b"\n", stop + 1, end)
+    return end if stop < 0 else stop
+
+
 def _merged(hits: Sequence[Hit], new: Sequence[Hit], library: Library) -> list[Hit]:
     """Both kinds of markers: of two that overlap the sure known one wins, else the inferred one."""
     taken = {hit[0]: hit for hit in new}
@@ -280,7 +290,8 @@ class _Builder:
         self.markers: list[Marker] = []
         roles = {role for role, _ in convention.roles.values()}
         self.turns = "assistant" in roles
-        self.labels_too = bool(roles & {"reasoning", "action"})
+        lines = any(form.kind in ("label", "prompt") for form in convention.roles)
+        self.labels_too = lines and bool(roles & {"reasoning", "action"})
         """Whether thoughts or calls are labelled in the same way, so that no header encloses a turn."""
         self._opens: dict[tuple[Form, str], tuple[int, int]] = {}
         self._ends: dict[str, int] = {}
@@ -289,13 +300,26 @@ class _Builder:
         """The markers of the convention."""
         closed = {mark.form for mark in marks if mark.closes}
         found: list[Hit] = []
-        for mark in marks:
+        for index, mark in enumerate(marks):
+            if mark.form.name == "#" and mark.form.kind == "prompt" and not self._leads_to_command(blob, marks, index):
+                continue
             if mark.form in self.convention.roles:
                 role, confidence = self.convention.roles[mark.form]
                 found += self._of_mark(blob, end, mark, role, confidence, mark.form in closed)
             elif mark.closes and mark.form.kind == "token" and self.turns and not roles_of(mark.form.name):
                 found.append((mark.start, mark.end, self._end(f"inferred_end:{mark.form.name}")))
         return found
+
+    def _leads_to_command(self, blob: bytes, marks: Sequence[Mark], index: int) -> bool:
+        """Whether nothing but lines of comment stands between one and a prompt with a command."""
+        position = marks[index].start
+        for mark in marks[index:]:
+            if blob[position : mark.start].strip():
+                return False
+            if mark.form.name != "#":
+                return self.convention.roles.get(mark.form, ("other", 0.0))[0] == "action"
+            position = command_end(blob, mark.end, len(blob))
+        return False
 
     def _of_mark(self, blob: bytes, end: int, mark: Mark, role: str, confidence: float, closed: bool) -> list[Hit]:
         form = mark.form
@@ -311,10 +335,10 @@ class _Builder:
             return [(mark.start, mark.end, self._open(form, role, "turn", confidence, False)[0])]
         if closed:
             return [(mark.start, mark.end, self._open(form, role, "tag", confidence, True)[0])]
-        if form.kind == "prompt" and form.name in (*_SHELL, "#") and role in ("action", "reasoning"):
+        if form.kind == "prompt" and form.name in (*_SHELL, "#", "in[]") and role in ("action", "reasoning"):
             named = self.known.get(mark.start, role)
             opened, closer = self._open(form, named if named in AGENT else role, "tag", confidence, True)
-            stop = command_end(blob, mark.end, end)
+            stop = command_end(blob, mark.end, end) if form.name != "in[]" else cell_end(blob, mark.end, end)
             return [(mark.start, mark.end, opened), *([(stop, stop + 1, closer)] if stop < end else [])]
         return [(mark.start, mark.end, self._open(form, role, "label", confidence, False)[0])]
 

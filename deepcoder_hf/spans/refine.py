@@ -24,6 +24,7 @@ LIKE_A_CALL = 0.5
 MOST_LINES = 30
 _BLANK = re.compile(rb"\n[ \t\r]*\n")
 _FENCE_END = re.compile(rb"\n[ \t]{0,3}```[^\n]{0,20}")
+_LINE_OF_JSON = re.compile(rb"(?:^|(?<=\n))\[?\{(?=[^\n]*\}|\s)")
 _NEWLINE = re.compile(rb"\n[ \t]*(?=\S)")
 
 
@@ -45,7 +46,7 @@ def refine(out: Segments, end: int) -> list[Segment]:
     for index, item in enumerate(items):
         stop = items[index + 1][0] if index + 1 < len(items) else end
         left, right = _left(out, index), _right(out, index)
-        call = _call(out, index, stop) if right == "result" and item[4] in LOOSE else None
+        call = _call(out, index, stop, right) if item[4] in LOOSE else None
         if call is not None:
             refined += _before_call(out, index, left, call)
             refined.append((call, ACTION, "call", UNMARKED_CALL, "call_before_result"))
@@ -58,10 +59,14 @@ def refine(out: Segments, end: int) -> list[Segment]:
     return refined
 
 
-def _call(out: Segments, index: int, stop: int) -> int | None:
-    """Where the call begins that ends loose text before a result: its last paragraph, or its last lines."""
+def _call(out: Segments, index: int, stop: int, right: Right) -> int | None:
+    """Where the call begins that ends loose text: before a result its last paragraph or lines, else JSON that names it."""
     start = out.items[index][0]
     text = out.ahead.blob[start:stop]
+    if right != "result":
+        places = [m.start() for m in _LINE_OF_JSON.finditer(text)] if index in out.headed else []
+        named = [start + place for place in places if out.ahead.names_a_call(start + place)]
+        return named[0] if named else None
     edge = max(text.rstrip().rfind(b"\n\n") + 2, len(text) - 4000, 0) if b"\n\n" in text.rstrip() else max(0, len(text) - 4000)
     lines = [0 if edge == 0 else edge]
     lines += [match.end() + edge for match in _NEWLINE.finditer(text[edge:].rstrip())]
@@ -111,7 +116,7 @@ def _left(out: Segments, index: int) -> Left | None:
             return None  # what the agent says has a header
         if kind == OBSERVATION:
             last = _right(out, index) in ("end", "turn") and "answer" not in out.labelled
-            return "result" if last or not out.labelled & {"reasoning", "action"} else None
+            return "result" if last or "reasoning" not in out.labelled else None
         return "user" if kind == OTHER and "assistant" not in out.turns else None
     if pattern not in LOOSE or index in out.headed or "strong" in out.turns:
         return None
