@@ -39,7 +39,7 @@ def refine(out: Segments, end: int) -> list[Segment]:
         Segments in order; they cover the same text.
     """
     items = out.items
-    if not any(item[1] in (REASONING, ACTION, OBSERVATION) for item in items):
+    if not out.headed and not any(item[1] in (REASONING, ACTION, OBSERVATION) for item in items):
         return items
     unmarked = not out.results_marked()
     refined: list[Segment] = []
