@@ -41,7 +41,7 @@ def _tools_of_chats(family: Family) -> None:
     """Beside turns of an assistant, a turn of the tool is its answer, if nothing else is named so."""
     forms = family.forms
     named = {role for e in forms.values() for role, weight in list(e.names.items())[:1] if weight >= SURE}
-    named |= {"assistant"} if any(form.name.startswith("assistant to=") for form in forms) else set()
+    named |= {"assistant"} if family.name == '{"role"}' or any(form.name.startswith("assistant to=") for form in forms) else set()
     if "assistant" in named and "observation" not in named:
         for form, evidence in forms.items():
             if form.name.split(" ")[-1] in TOOL_TURNS:

@@ -63,6 +63,8 @@ def _call(out: Segments, index: int, stop: int, right: Right) -> int | None:
     """Where the call begins that ends loose text: before a result its last paragraph or lines, else JSON that names it."""
     start = out.items[index][0]
     text = out.ahead.blob[start:stop]
+    if index and out.items[index - 1][1] == ACTION and index not in out.headed:
+        return None
     if right != "result":
         places = [m.start() for m in _LINE_OF_JSON.finditer(text)] if index in out.headed else []
         named = [start + place for place in places if out.ahead.names_a_call(start + place)]

@@ -25,23 +25,24 @@ _EMOJI = rb"(?:\xe2[\x80-\xbf]{2}|\xf0\x9f[\x80-\xbf]{2})(?:\xef\xb8\x8f)?"
 
 LABEL = re.compile(
     rb"\n[ \t]{0,3}(" + _TIME + rb"?(?:[#*>=~+@|_(\[{:<-]|" + _EMOJI + rb"){0,6} ?)(" + _NAME + rb")(?: ?[#(\[]?\d{1,3}[)\]]?| ?[\[(<][^\])>\n]{1,40}[\])>](?=:))?"
-    rb"((?:\*\*|__|[:>=|\])}~#-]){1,6}|(?=\n)|(?: ?(?:>{2,3}|->|=>|[=*~-]{2,6}|::|#{1,4}|\xe2\x86\x92|\|)))(?=[\s\S])"
+    rb"((?:\*\*|__|[:>=|\])}~#-]){1,6}| :(?=[ \n])|(?=\n)|(?: ?(?:>{2,3}|->|=>|[=*~-]{2,6}|::|#{1,4}|\xe2\x86\x92|\|)))(?=[\s\S])"
 )
 """`Thought 1:`, `**Action:**`, `## Reasoning`, `[REASONING]`, `Deed>>`, `=== TOOL CALL ===`, `思考：`"""
 PARTS_OF_CALLS = frozenset(
     "call calls call: use uses invocation request input result results output outputs response responses return returned error".split()
 )
 """Words after "tool" that are no name of a tool."""
-WIDE = (("：", ":  "), ("】", "]  "), ("【", "[  "))
+WIDE = (("：", ":  "), *((sign, "[  ") for sign in "【〔＜「［"), *((sign, "]  ") for sign in "】〕＞」］"))
 """Wide signs, and narrow ones of the same length in bytes."""
 ENCLOSED = re.compile(
-    rb"\n[ \t]{0,3}(" + _TIME + rb"?)([\[(<{|]{1,2}) ?([A-Za-z\x80-\xff][\w\x80-\xff :/.=#-]{0,40}?) ?([\])>}|]{1,2}:?)(?=[ \n])"
+    rb"\n[ \t]{0,3}(" + _TIME + rb"?)([\[(<{|]{1,2}) {0,2}([A-Za-z\x80-\xff][\w\x80-\xff :/.=#|,-]{0,40}?) ?([\])>}|]{1,2}:?)(?=[ \n])"
     rb"(?: ([A-Za-z]\w{1,14}):(?= ))?"
 )
 """`[agent:think] `, `(thinking) `, `12:04 <bot> `"""
 BARE = re.compile(rb"\n(?:([-=*_~]{3,40})\n\n?|\n)(" + _NAME + rb")(?=\n)")
 """A line of few words below a rule, or below an empty line."""
-TAG = re.compile(rb"<(/?)([A-Za-z_][\w.:-]{0,30})(?:[ =][^<>\n]{0,60})?>")
+TAG = re.compile(rb"<(/?)([A-Za-z_][\w.:-]{0,30})([ =][^<>\n]{0,80})?>")
+_VALUE = re.compile(rb"=\s*[\"']?([\w-]{1,24})")
 TOKEN = re.compile(
     rb"<(?:\||\xef\xbd\x9c)(/?[^<>|\n]{1,40}?)(?:\||\xef\xbd\x9c)>"
     rb"(?:([a-z_]{1,12})(?:(?=\n|:)|<\|(?:end_|im_middle|sep|role_sep|message)[^|>\n]{0,20}\|>|(?=<)))?"
@@ -180,10 +181,27 @@ def _sign(decoration: bytes) -> str:
 
 
 def _tags(blob: bytes, start: int, end: int) -> Iterator[Mark]:
+    opened: dict[bytes, list[Form]] = {}
     for match in TAG.finditer(blob, start, end):
-        name = match.group(2)
-        if name.lower() not in HTML:
-            yield Mark(match.start(), match.end(), Form("tag", "<X>", name.decode().lower()), bool(match.group(1)))
+        slash, name, attributes = match.groups()
+        if name.lower() in HTML:
+            continue
+        if slash:
+            forms = opened.get(name)
+            form = forms.pop() if forms else Form("tag", "<X>", name.decode().lower())
+        else:
+            form = Form("tag", "<X>", _tag_name(name, attributes))
+            opened.setdefault(name, []).append(form)
+        yield Mark(match.start(), match.end(), form, bool(slash))
+
+
+def _tag_name(name: bytes, attributes: bytes | None) -> str:
+    """The name of a tag, with the values of its attributes that tell a role: `<message from="agent" kind="thought">`."""
+    text = name.decode().lower()
+    if not attributes or b"=" not in attributes or roles_of(text):
+        return text
+    values = [value.decode("utf-8", "replace").lower() for value in _VALUE.findall(attributes)]
+    return " ".join([text, *(value for value in values if roles_of(value))]) if any(map(roles_of, values)) else text
 
 
 def _tokens(blob: bytes, start: int, end: int) -> Iterator[Mark]:
@@ -202,5 +220,7 @@ def _prompts(blob: bytes, start: int, end: int) -> Iterator[Mark]:
             sign = sign[:-4].strip().lower() + "[]"
         if sign[-1:] in "$#%>" and len(sign) > 3:
             sign = "X" + sign[-1]  # the folder in a prompt changes
+        if sign.strip("#") == "" or (sign == ">>>" and blob[match.end() : match.end() + 1] == b"#"):
+            sign = "#"
         family = "glyph" if ord(sign[0]) > 0x2000 or sign[0] in "<-=~»«" else "prompt"
         yield Mark(match.start(1), match.end(), Form("prompt", family, sign.removesuffix("\ufe0f")))
