@@ -8,18 +8,20 @@ and neighbours speak most; a form for which nothing speaks is no marker.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
 
 from deepcoder_hf.spans.corrections import after_choice, before_choice
-from deepcoder_hf.spans.evidence import CORE, Family, Sign
+from deepcoder_hf.spans.evidence import COMMON, CORE, Family, Sign
 from deepcoder_hf.spans.forms import Form, Mark
-from deepcoder_hf.spans.roles import SURE, Role
+from deepcoder_hf.spans.roles import SURE, Role, roles_of
 
 NAMED, SHOWN, UNSURE = 0.9, 0.82, 0.4
 """Confidence of a role that the name says, of one that only content and order show, and of OTHER for forms of a convention
 whose role nothing shows."""
+SPEAKING: tuple[Role, ...] = ("reasoning", "assistant", "user")
+"""Roles that show where the agent begins to speak."""
 RECURRING = 2
 """Occurrences from which on a form with a sure name lets forms of other families count."""
 SHORT = 3
@@ -50,8 +52,12 @@ def recognise(blob: bytes, end: int, marks: Sequence[Mark], known: Sequence[Sign
     members: dict[str, list[Mark]] = defaultdict(list)
     for mark in marks:
         members[mark.form.family].append(mark)
-    families = [Family(name, of_family, blob, end, known) for name, of_family in members.items()]
-    families = [family for family in families if family.forms]
+    missing = _missing({role for _, role in known})
+    families = [
+        family
+        for name, of_family in members.items()
+        if _could_add(of_family, missing, bool(known)) and (family := Family(name, of_family, blob, end, known)).forms
+    ]
     for family in families:
         before_choice(family)
         _choose(family, known)
@@ -67,6 +73,21 @@ def recognise(blob: bytes, end: int, marks: Sequence[Mark], known: Sequence[Sign
             if _is_convention(family, hinted[family.name]):
                 found.append(family)
     return _compatible(found)
+
+
+def _missing(known: Set[Role]) -> frozenset[Role]:
+    """Roles that no sure marker plays; turns tell of thoughts as well."""
+    spoken = known & {"reasoning", "assistant"}
+    return frozenset((*(() if spoken else SPEAKING), *({"action", "observation"} - known)))
+
+
+def _could_add(members: Sequence[Mark], missing: Set[Role], known: bool) -> bool:
+    """Whether the names of a family's forms speak for a missing role; where calls or results are missing, its signs may."""
+    forms = {mark.form for mark in members}
+    if any(form.kind in ("fence", "token") or missing.intersection(roles_of(form.name)) for form in forms):
+        return True
+    rare = members[0].form.family not in COMMON and members[0].form.kind != "token"
+    return (rare and not missing.isdisjoint(("action", "observation"))) or (not known)
 
 
 def _choose(family: Family, known: Sequence[Sign]) -> None:

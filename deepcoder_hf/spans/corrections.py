@@ -65,6 +65,8 @@ def _answers_of_agents(family: Family, known: Sequence[Sign]) -> None:
 
 def _results_of_systems(family: Family, known: Sequence[Sign]) -> None:
     """A turn of the system that mostly follows calls holds their results."""
+    if all(evidence.role != "system" for evidence in family.forms.values()):
+        return
     before, _ = family.neighbours(known)
     for form, evidence in family.forms.items():
         if evidence.role == "system" and share(before[form], "action") > 0.5:
@@ -87,11 +89,17 @@ def _drop_rare(family: Family, known: Sequence[Sign]) -> None:
 
 def _drop_embedded(family: Family, known: Sequence[Sign]) -> None:
     """Forms that stand within results, and whose name is not sure, are part of them: "Page:", "Summary:"."""
+    part = ("answer", "user", "observation") if family.common else ("reasoning",)
+    doubtful = [
+        e
+        for e in family.forms.values()
+        if e.role in part and 0.0 < e.names.get(e.role, 0.1 if family.common else 0.0) < SURE
+    ]
+    if not doubtful:
+        return
     before, _ = family.neighbours(known)
-    for form, evidence in family.forms.items():
+    for evidence in doubtful:
         role = evidence.role
-        part = ("answer", "user", "observation") if family.common else ("reasoning",)
-        if role in part and 0.0 < evidence.names.get(role, 0.1 if family.common else 0.0) < SURE:
-            inside = share(before[form], "observation") > 0.5
-            if inside and evidence.content["observation"] > evidence.content[role] - 1.5:
-                evidence.role = None
+        inside = share(before[evidence.form], "observation") > 0.5
+        if role and inside and evidence.content["observation"] > evidence.content[role] - 1.5:
+            evidence.role = None

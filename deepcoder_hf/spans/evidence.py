@@ -29,6 +29,8 @@ LEAST_MARKS = 4
 """Marks of a family from which on a form that stands once counts, though its name says nothing."""
 UNNAMED = -0.2
 """What a name that says nothing counts in a family that is rare elsewhere."""
+DEEPEST = 32
+"""Depth of nested tags within which a closing one finds its opening one."""
 COMMON = frozenset(("X:", "-X:", "*X:", "#X", "#X:", "prompt", "-X", "*X"))
 """Families of forms that any text has."""
 
@@ -94,8 +96,9 @@ class Family:
             if mark.form.kind != "tag" or mark.form not in self.forms:
                 continue
             if mark.closes:
-                if mark.form in opened:
-                    del opened[len(opened) - 1 - opened[::-1].index(mark.form) :]
+                near = opened[-DEEPEST:]
+                if mark.form in near:
+                    del opened[len(opened) - 1 - near[::-1].index(mark.form) :]
                 continue
             if opened:
                 holds[opened[-1]] += bool(set(self.forms[mark.form].names) & set(CORE))
@@ -199,8 +202,12 @@ def _hear(evidence: Evidence, texts: Sequence[str]) -> None:
 
 def share(counts: Counter[str], *roles: str) -> float:
     """The share of some roles among counted ones, in [0, 1]."""
-    total = sum(counts.values())
-    return sum(counts[role] for role in roles) / total if total else 0.0
+    if not counts:
+        return 0.0
+    found = 0
+    for role in roles:
+        found += counts.get(role, 0)
+    return found / counts.total()
 
 
 def order(role: Role, before: Counter[str], after: Counter[str]) -> float:

@@ -26,6 +26,10 @@ SUBTYPES: dict[str, str] = {
 }  # fmt: skip
 LONGEST_SIGN = 3
 """Bytes of a marker that is no label: `> ` also quotes."""
+WEAK_CALLS = "weak"
+"""Group of weak markers that count as calls."""
+PROMOTED = 0.85
+"""Their confidence."""
 LINE_PROMPT = "inferred:prompt:"
 TAIL = 0.6
 """Share of a text behind whose sure markers no other convention is looked for."""
@@ -38,6 +42,7 @@ _SHELL = frozenset("$ > % >> >>> + X$ X# X> X%".split())
 def signs_of(hits: Sequence[Hit], library: Library) -> tuple[list[Sign], list[int]]:
     """The sure markers of a text, and where its labels of a user or a task begin, by place."""
     signs: list[Sign] = []
+    weak: list[Sign] = []
     tasks: list[int] = []
     for start, stop, number in hits:
         for index in library.markers[number].opens:
@@ -49,13 +54,28 @@ def signs_of(hits: Sequence[Hit], library: Library) -> tuple[list[Sign], list[in
                 group = pattern.name[:20] if pattern.name.startswith("inferred") else pattern.kind
                 signs.append((start, "observation" if role == "tool" else role, group))  # type: ignore[arg-type]
                 break
+            if role == "action" and pattern.kind != "fence":
+                weak.append((start, "action", WEAK_CALLS))
+    if weak and not any(role == "action" for _, role, _ in signs):
+        n_results = sum(role == "observation" for _, role, _ in signs)
+        if n_results and 2 * len(weak) >= n_results:  # weak markers that come as often as results are calls
+            signs = sorted([*signs, *weak])
     return signs, tasks
 
 
-def explained(signs: Sequence[Sign]) -> bool:
-    """Whether a text's sure markers tell of its reasoning or turns, its calls and its results."""
+def explained(signs: Sequence[Sign], labels: bool = False) -> bool:
+    """Whether a text's markers tell of its reasoning or turns, its calls and its results.
+
+    Args:
+        signs: Its sure markers.
+        labels: Whether it labels a task: then calls, results and an answer with labels leave no thought unlabelled.
+    """
     roles = {role for _, role, _ in signs}
-    return {"action", "observation"} <= roles and bool(roles & {"reasoning", "assistant"})
+    if not {"action", "observation"} <= roles:
+        return False
+    return bool(roles & {"reasoning", "assistant"}) or (
+        labels and {("action", "label"), ("observation", "label")} <= {(role, group) for _, role, group in signs} and "answer" in roles
+    )
 
 
 def infer(blob: bytes, start: int, end: int, hits: list[Hit], library: Library) -> tuple[list[Hit], Library]:
@@ -85,13 +105,38 @@ def infer(blob: bytes, start: int, end: int, hits: list[Hit], library: Library) 
         if len({role for _, role, _ in signs_of(later[0], later[1])[0]} & AGENT) > 1:  # the prompt showed another convention
             hits, library = later
             quoted, signs = hits[0][0], []
-    elif not explained(signs):
+    elif not explained(signs, labels=bool(tasks)):
         hits, library = _with_conventions(blob, quoted or start, end, hits, library, signs)
+    if any(group == WEAK_CALLS for _, _, group in signs):
+        hits, library = _promoted(hits, library)
     if quoted is None:
         signs, tasks = signs_of(hits, library)
         quoted = examples_end(blob, start, end, signs, tasks)
         hits = hits if quoted is None else [hit for hit in hits if hit[0] >= quoted]
     return (hits, library) if quoted is None else _with_examples(start, quoted, hits, library)
+
+
+def _promoted(hits: list[Hit], library: Library) -> tuple[list[Hit], Library]:
+    """Make the weak markers of calls sure, since they come as often as results do."""
+    patterns, markers = list(library.patterns), list(library.markers)
+    numbers: dict[int, int] = {}
+    for _, _, number in hits:
+        marker = library.markers[number]
+        index = next((i for i in marker.opens if library.patterns[i].span_type == "action"), None)
+        if number in numbers or index is None or marker.fence or library.patterns[index].confidence >= WEAK:
+            continue
+        patterns.append(_sure(library.patterns[index]))
+        new = len(patterns) - 1
+        closes = tuple(new if i == index else i for i in marker.closes)
+        markers.append(Marker((new,), closes, "", (("open", new), "action")))
+        numbers[number] = len(markers) - 1
+    hits = [(start, stop, numbers.get(number, number)) for start, stop, number in hits]
+    return hits, replace(library, patterns=tuple(patterns), markers=tuple(markers))
+
+
+@lru_cache(maxsize=256)
+def _sure(pattern: PatternConfig) -> PatternConfig:
+    return pattern.model_copy(update={"confidence": PROMOTED, "close": None})
 
 
 def _begins_with_turn(blob: bytes, start: int, first: Sequence[Hit], library: Library) -> bool:

@@ -11,6 +11,7 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Set
+from functools import lru_cache
 
 from deepcoder_hf.spans.forms import Form, Mark
 from deepcoder_hf.spans.json_forms import json_marks
@@ -142,6 +143,7 @@ def _labels(blob: bytes, start: int, end: int) -> Iterator[Mark]:
         yield Mark(match.start(1), match.end(), Form("label", f"{_sign(before)}X{_sign(after)}", name_of(name)))
 
 
+@lru_cache(maxsize=8192)
 def name_of(name: bytes) -> str:
     """A name in lower case, without numbers; of "assistant to=search" whether it speaks to itself, the user, or a tool."""
     text = re.sub(r"\s*[#(\[]?\d+[)\]]?$", "", name.decode("utf-8", "replace").strip(" -./:")).lower()
@@ -174,6 +176,7 @@ def _bare(blob: bytes, start: int, end: int) -> Iterator[Mark]:
             yield Mark(match.start(1) if rule else match.start(2), match.end(), Form("label", f"{rule}/X", name))
 
 
+@lru_cache(maxsize=1024)
 def _sign(decoration: bytes) -> str:
     """A decoration, with one sign for all emoji, all depths of headings and both widths of colons."""
     sign = re.sub(_EMOJI, b"\xf0\x9f\x99\x82", re.sub(rb"^" + _TIME, b"", decoration).strip()).decode("utf-8", "replace")
