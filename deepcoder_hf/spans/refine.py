@@ -153,6 +153,8 @@ def _divided(out: Segments, index: int, left: Left, right: Right, stop: int) -> 
         return [out.items[index]]
     if left == "result" and out.ahead.blob.count(b"\n", after, words) > 1:
         left = "call"  # nothing stands under the marker: the result may be empty
+    if left in ("result", "user") and _BLANK.search(out.ahead.blob, words, stop) is None:
+        return [out.items[index]]  # one paragraph is its marker's
     parts = divide(out.ahead.blob, words, stop, left, right)
     segments: list[Segment] = []
     for part in parts:
