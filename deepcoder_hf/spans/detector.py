@@ -41,6 +41,7 @@ class SpanDetector:
     def __init__(self, config: SpansConfig | Config | None = None) -> None:
         self.config = config.spans if isinstance(config, Config) else config or SpansConfig()
         self.library: Library = load_library(self.config)
+        self._own = frozenset(pattern.name for pattern in self.config.patterns)
 
     def detect(self, text: str, role: Role = None) -> list[Span]:
         """Partition one text.
@@ -78,6 +79,6 @@ class SpanDetector:
                 markers, library = infer(blob, start, end, markers, library)
             segments = Machine(blob, markers, start, end, role, library).run()
             characters = None if text.isascii() else character_starts(data)
-            rows.append(finish(segments, start, end, characters, self.config.min_confidence))
+            rows.append(finish(segments, start, end, characters, self.config.min_confidence, self._own))
             at = stop
         return rows

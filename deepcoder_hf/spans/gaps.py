@@ -16,13 +16,13 @@ from typing import Literal
 from deepcoder_hf.spans.types import TYPE_IDS
 from deepcoder_hf.spans.voice import PLAN, REPLY, USER, WORLD, voices
 
-Left = Literal["start", "result", "call", "user", "agent", "answer"]
+Left = Literal["start", "result", "call", "user", "agent", "thought", "answer"]
 """What stands before a gap: the text's start, a call whose result the gap begins with, a call whose result it may begin
-with, a user's turn, words of the agent, or a marked answer of its."""
+with, a user's turn, words of the agent, a thought behind a prompt, or a marked answer of its."""
 Right = Literal["call", "end", "turn", "agent", "result"]
 """What follows: a call, the end of the text, a turn of somebody else, or marked words of the agent."""
 
-MOST = 16
+MOST = 24
 """Paragraphs of a gap that are looked at, from its end; what stands before them is of one speaker."""
 TRUST = 0.8
 """Factor on the voices' log-probabilities: paragraphs of one speaker are not independent."""
@@ -54,6 +54,7 @@ FIRST: dict[Left, tuple[float, float, float, float]] = {
     "call": (0.0, -2.0, -2.5, -2.5),
     "user": (NEVER, NEVER, 0.0, NEVER),
     "agent": (NEVER, 0.0, -1.0, 0.0),
+    "thought": (0.0, -1.5, -2.0, -2.0),
     "answer": (NEVER, -2.5, 0.0, -1.5),
 }
 LAST: dict[Right, tuple[float, float, float, float]] = {

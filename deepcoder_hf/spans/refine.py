@@ -129,6 +129,8 @@ def _left(out: Segments, index: int) -> Left | None:
         return "start"
     if before == ANSWER:
         return "answer"
+    if before == REASONING and out.items[index - 1][4].startswith("inferred:prompt:"):
+        return "thought"
     if before == ACTION:
         return "agent" if out.results_marked() else "call"
     return "agent"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
+from deepcoder_hf.spans.confidence import calibrated
 from deepcoder_hf.spans.types import TYPE_IDS
 
 SpanTuple = tuple[int, int, int, str, float, str, str, int]
@@ -21,7 +22,12 @@ AGENT_TYPES = (TYPE_IDS["reasoning"], TYPE_IDS["action"], TYPE_IDS["answer"])
 
 
 def finish(
-    segments: Sequence[Segment], start: int, end: int, characters: npt.NDArray[np.int64] | None, min_confidence: float
+    segments: Sequence[Segment],
+    start: int,
+    end: int,
+    characters: npt.NDArray[np.int64] | None,
+    min_confidence: float,
+    own: Set[str] = frozenset(),
 ) -> list[SpanTuple]:
     """Turn the segments of one text into spans.
 
@@ -31,6 +37,7 @@ def finish(
         end: Byte where it ends.
         characters: Where each character of the text begins, in bytes, or None where it is ASCII.
         min_confidence: Spans below it become OTHER.
+        own: Names of the user's own patterns, whose confidence stays as the user gives it.
 
     Returns:
         Spans that partition the text, step ids counted from the first agent span.
@@ -44,6 +51,8 @@ def finish(
     for (first, last), (_, kind, subtype, confidence, pattern) in zip(pairwise(edges), segments, strict=True):
         if last <= first:
             continue
+        if pattern not in own:
+            confidence = calibrated(pattern, kind, confidence)
         if confidence < min_confidence and kind:
             kind, subtype = 0, "uncertain"
         step, agent_spoke = next_step(step, agent_spoke, kind, subtype)
