@@ -31,7 +31,7 @@ KINDS = {WORLD: "observation", PLAN: "reasoning", USER: "other", REPLY: "answer"
 NAMES = {WORLD: "voice_world", PLAN: "voice_plan", USER: "voice_user", REPLY: "voice_reply"}
 SUBTYPES = {WORLD: "unmarked", PLAN: "preamble", USER: "user", REPLY: "message"}
 
-CONTRAST = 1.6
+CONTRAST = 2.2
 """Log-probability that the world loses there."""
 NEVER = -inf
 _SENTENCE = re.compile(
@@ -130,12 +130,17 @@ def divide(blob: bytes, start: int, end: int, left: Left, right: Right) -> list[
 
 def _contrast(texts: Sequence[str], heard: list[list[float]]) -> None:
     """Sentences at the end of what does not begin with one are hardly the world's."""
-    if _SENTENCE.match(texts[0]):
+    if _is_sentence(texts[0]):
         return
     for text, row in zip(reversed(texts[1:]), reversed(heard[1:]), strict=True):
-        if not _SENTENCE.match(text):
+        if not _is_sentence(text):
             return
         row[WORLD] -= CONTRAST
+
+
+def _is_sentence(text: str) -> bool:
+    """Whether words begin and end as a sentence does, and are mostly letters."""
+    return 2 * sum(map(str.isalpha, text[:200])) > min(len(text), 200) and _SENTENCE.match(text) is not None
 
 
 def _settle_json(texts: Sequence[str], heard: list[list[float]]) -> None:
