@@ -22,7 +22,7 @@ with, a user's turn, words of the agent, a thought behind a prompt, or a marked 
 Right = Literal["call", "end", "turn", "agent", "result"]
 """What follows: a call, the end of the text, a turn of somebody else, or marked words of the agent."""
 
-MOST = 24
+MOST = 16
 """Paragraphs of a gap that are looked at, from its end; what stands before them is of one speaker."""
 TRUST = 0.8
 """Factor on the voices' log-probabilities: paragraphs of one speaker are not independent."""
