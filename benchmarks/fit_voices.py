@@ -72,7 +72,9 @@ def main() -> None:
         held = sources == source
         guess = (features[held] @ fit(features[~held], labels[~held], weight[~held])).argmax(axis=1)
         recall = [
-            f"{(guess[labels[held] == kind] == kind).mean():.2f} of {n:<5}" if (n := int((labels[held] == kind).sum())) else " " * 13
+            f"{(guess[labels[held] == kind] == kind).mean():.2f} of {n:<5}"
+            if (n := int((labels[held] == kind).sum()))
+            else " " * 13
             for kind in range(len(voice.VOICES))
         ]
         print(f"{source:28}", " ".join(recall))

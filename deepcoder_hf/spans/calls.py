@@ -1,4 +1,4 @@
-"""What a call looks like, whatever marks it: JSON that names a tool, `tool(...)`, `tool[...]`, a command line, a fence of code."""
+"""What a call looks like, whatever marks it: JSON that names a tool, `tool(...)`, `tool[...]`, a command line, code."""
 
 from __future__ import annotations
 
@@ -7,23 +7,33 @@ import re
 LONG = 1400
 """Characters from which on the end of a call may be out of sight."""
 _JSON = re.compile(
-    r"\s*\[?\s*\{\s*\"(?:name|tool|tool_name|function|function_name|action|command|commands|recipient_name|type|id|tool_call_id|keystrokes|cmd|code|query)\"\s*:"
+    r"\s*\[?\s*\{\s*\"(?:name|tool|tool_name|function|function_name|action|command|commands|recipient_name|type"
+    r"|id|tool_call_id|keystrokes|cmd|code|query)\"\s*:"
 )
 _PAREN = re.compile(r"\s*(?:print\()?[^\W\d][\w.]{0,60}\((\s*\w+\s*[:=])?")
 _BRACKET = re.compile(r"\s*\[?[^\W\d][\w. ]{0,30}\[[^\n]{0,600}\]\s*$")
 _XML = re.compile(r"\s*<(?:function|invoke|tool|parameter|tool_call|execute)\b")
-_SAYS_SO = re.compile(r"\s*[\[(<*]{0,2}(?:calling|call|invoke|invoking|running|executing|execute|run)\b[^\n]{0,40}[\w.]\(")
+_SAYS_SO = re.compile(
+    r"\s*[\[(<*]{0,2}(?:calling|call|invoke|invoking|running|executing|execute|run)\b[^\n]{0,40}[\w.]\("
+)
 _FENCE = re.compile(r"\s*```")
 _SHELL = re.compile(
-    r"\s*(?:\$ ?|sudo )?(?:cd|ls|cat|grep|rg|find|sed|awk|echo|python3?|pip3?|npm|npx|yarn|node|git|make|cargo|go|pytest|curl|wget|mkdir|rm|mv|cp"
-    r"|touch|head|tail|wc|sort|chmod|docker|apt|apt-get|bash|sh|export|source|which|ps|kill|tar|unzip|du|df|psql|sqlite3|mysql|open|edit|submit"
-    r"|goto|scroll_down|scroll_up|search_file|search_dir|find_file|create|str_replace_editor|java|javac|gcc|ruby|perl|tree|env|pwd|diff|xargs|jq)(?=\s|$)"
+    r"\s*(?:\$ ?|sudo )?(?:cd|ls|cat|grep|rg|find|sed|awk|echo|python3?|pip3?|npm|npx|yarn|node|git|make|cargo|go"
+    r"|pytest|curl|wget|mkdir|rm|mv|cp"
+    r"|touch|head|tail|wc|sort|chmod|docker|apt|apt-get|bash|sh|export|source|which|ps|kill|tar|unzip|du|df|psql"
+    r"|sqlite3|mysql|open|edit|submit"
+    r"|goto|scroll_down|scroll_up|search_file|search_dir|find_file|create|str_replace_editor|java|javac|gcc|ruby"
+    r"|perl|tree|env|pwd|diff|xargs|jq)(?=\s|$)"
 )
-_CODE = re.compile(r"^\s*(?:import |from \w+ import |print\(|def |for \w+ in |[a-z_]\w* = |SELECT |INSERT |UPDATE |const |let |var )", re.MULTILINE)
+_CODE = re.compile(
+    r"^\s*(?:import |from \w+ import |print\(|def |for \w+ in |[a-z_]\w* = |SELECT |INSERT |UPDATE |const |let |var )",
+    re.MULTILINE,
+)
 _NAME_THEN_JSON = re.compile(r"\s*[\w.:-]{1,60}\s*\n?[^\n{]{0,40}\{")
 _NAME = re.compile(r"\s*[a-z][\w.]{1,40}\s*(?:\n|$)")
 _GAME = re.compile(
-    r"\s*(?:go to|take|put|open|close|use|look|examine|move|clean|heat|cool|toggle|inventory|click|search|type|scroll|press|goto|think|buy)\b[^.\n]{0,80}$"
+    r"\s*(?:go to|take|put|open|close|use|look|examine|move|clean|heat|cool|toggle|inventory|click|search|type"
+    r"|scroll|press|goto|think|buy)\b[^.\n]{0,80}$"
 )
 
 

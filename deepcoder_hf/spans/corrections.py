@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
-from deepcoder_hf.spans.evidence import CORE, Family, Sign, share
-from deepcoder_hf.spans.roles import SURE
+from deepcoder_hf.spans.evidence import CORE, Evidence, Family, Sign, share
+from deepcoder_hf.spans.roles import SURE, Role
 
 TOOL_TURNS = frozenset(
-    "tool function tools ipython environment env werkzeug herramienta outil function_response 工具 函数 ツール 関数".split()
-)
+    ("tool", "function", "tools", "ipython", "environment", "env", "werkzeug", "herramienta", "outil",
+     "function_response", "工具", "函数", "ツール", "関数")
+)  # fmt: skip
 """Names under which a chat shows what a tool answered."""
 
 
-def before_choice(family: Family) -> None:
-    """Names that mean something else beside others of the family."""
+def before_choice(family: Family, rules: Set[str]) -> None:
+    """Correct names that mean something else beside others of the family.
+
+    Args:
+        family: The family.
+        rules: Names of the rules that are switched on.
+    """
     _tools_of_chats(family)
-    _comments_of_shells(family)
+    if "shell_comments" in rules:
+        _comments_of_shells(family)
 
 
 def after_choice(family: Family, known: Sequence[Sign]) -> None:
-    """Roles that the order of the forms speaks against."""
+    """Correct roles that the order of the forms speaks against.
+
+    Args:
+        family: The family, its roles chosen.
+        known: Sure markers of the text, by place.
+    """
     _answers_of_agents(family, known)
     _results_of_systems(family, known)
     if family.name != "prompt":
@@ -31,7 +43,8 @@ def after_choice(family: Family, known: Sequence[Sign]) -> None:
 
 def _comments_of_shells(family: Family) -> None:
     """Beside a shell's prompt, a line of comment is what the agent thinks."""
-    if any(form.kind == "prompt" and e.names.get("action") == SURE for form, e in family.forms.items()):
+    prompts = [evidence for form, evidence in family.forms.items() if form.kind == "prompt"]
+    if any(evidence.names.get("action") == SURE for evidence in prompts):
         for form, evidence in family.forms.items():
             if form.name == "#":
                 evidence.names = {"reasoning": SURE}
@@ -41,11 +54,13 @@ def _tools_of_chats(family: Family) -> None:
     """Beside turns of an assistant, a turn of the tool is its answer, if nothing else is named so."""
     forms = family.forms
     named = {role for e in forms.values() for role, weight in list(e.names.items())[:1] if weight >= SURE}
-    named |= {"assistant"} if family.name == '{"role"}' or any(form.name.startswith("assistant to=") for form in forms) else set()
-    if "assistant" in named and "observation" not in named:
-        for form, evidence in forms.items():
-            if form.name.split(" ")[-1] in TOOL_TURNS:
-                evidence.names = {"observation": evidence.names.get("action", SURE)}
+    if family.name == '{"role"}' or any(form.name.startswith("assistant to=") for form in forms):
+        named.add("assistant")
+    if "assistant" not in named or "observation" in named:
+        return
+    for form, evidence in forms.items():
+        if form.name.split(" ")[-1] in TOOL_TURNS:
+            evidence.names = {"observation": evidence.names.get("action", SURE)}
 
 
 def _answers_of_agents(family: Family, known: Sequence[Sign]) -> None:
@@ -90,16 +105,16 @@ def _drop_rare(family: Family, known: Sequence[Sign]) -> None:
 def _drop_embedded(family: Family, known: Sequence[Sign]) -> None:
     """Forms that stand within results, and whose name is not sure, are part of them: "Page:", "Summary:"."""
     part = ("answer", "user", "observation") if family.common else ("reasoning",)
-    doubtful = [
-        e
-        for e in family.forms.values()
-        if e.role in part and 0.0 < e.names.get(e.role, 0.1 if family.common else 0.0) < SURE
-    ]
+    nameless = 0.1 if family.common else 0.0
+    doubtful: list[tuple[Evidence, Role]] = []
+    for evidence in family.forms.values():
+        role = evidence.role
+        if role is not None and role in part and 0.0 < evidence.names.get(role, nameless) < SURE:
+            doubtful.append((evidence, role))
     if not doubtful:
         return
     before, _ = family.neighbours(known)
-    for evidence in doubtful:
-        role = evidence.role
+    for evidence, role in doubtful:
         inside = share(before[evidence.form], "observation") > 0.5
-        if role and inside and evidence.content["observation"] > evidence.content[role] - 1.5:
+        if inside and evidence.content["observation"] > evidence.content[role] - 1.5:
             evidence.role = None

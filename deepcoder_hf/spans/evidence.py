@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import log
@@ -62,9 +62,12 @@ class Family:
         blob: Text in UTF-8.
         end: Byte where the text ends.
         known: Sure markers of the text, by place.
+        rules: Names of the rules that are switched on.
     """
 
-    def __init__(self, name: str, members: Sequence[Mark], blob: bytes, end: int, known: Sequence[Sign]) -> None:
+    def __init__(
+        self, name: str, members: Sequence[Mark], blob: bytes, end: int, known: Sequence[Sign], rules: Set[str]
+    ) -> None:
         self.name, self.members = name, members
         self.common = name in COMMON
         openers = [mark for mark in members if not mark.closes]
@@ -72,14 +75,14 @@ class Family:
         kinds = {form.kind for form in counts}
         self.rare = not self.common and not kinds & {"token", "fence"} and counts.total() >= LEAST_MARKS
         self.forms = {
-            form: Evidence(form, n, dict(roles_of(form.name)))
+            form: Evidence(form, n, names)
             for form, n in counts.items()
-            if roles_of(form.name) or self.rare or (n > 1 and form.kind != "token")
+            if (names := _names(form, rules)) or self.rare or (n > 1 and form.kind != "token")
         }
         self._pair_tags()
         self._leave_out_containers()
         self.openers = [mark for mark in openers if mark.form in self.forms]
-        self._read(blob, end, known)
+        self._read(blob, end, known, rules)
 
     def _pair_tags(self) -> None:
         """Tags come in pairs, if any does."""
@@ -108,7 +111,7 @@ class Family:
             if holds[form] >= evidence.n or (not evidence.names and within[form] >= evidence.n):
                 del self.forms[form]
 
-    def _read(self, blob: bytes, end: int, known: Sequence[Sign]) -> None:
+    def _read(self, blob: bytes, end: int, known: Sequence[Sign], rules: Set[str]) -> None:
         """Fill in the content of each form: what its first samples sound like, up to the next mark."""
         sure = {place for place, _ in known}
         stops = sorted([mark.start for mark in self.members if mark.form in self.forms] + [*sure, end])
@@ -119,12 +122,12 @@ class Family:
                 continue
             stop = stops[min(bisect_left(stops, mark.end), len(stops) - 1)]
             words = blob[mark.end : min(stop, mark.end + 1500)].decode("utf-8", "replace").strip()
-            if self.name == "prompt":  # a prompt is of one line
+            if self.name == "prompt" and "shell_prompts" in rules:  # a prompt is of one line
                 words = words.partition("\n")[0]
             if words:
                 found.append(words)
         for form, evidence in self.forms.items():
-            _hear(evidence, samples[form] or [""])
+            _hear(evidence, samples[form] or [""], "calls_and_thoughts_behind_signs" in rules)
 
     def assign(self, known: Sequence[Sign]) -> None:
         """Give each form the role that most speaks for, seeing what the others and the sure markers play."""
@@ -152,11 +155,12 @@ class Family:
     def _choose(self, evidence: Evidence, before: Counter[str], after: Counter[str]) -> bool:
         """Choose the role of one form; whether it changed."""
         nameless = -1.0 if evidence.names or self.common else UNNAMED
-        totals = {
-            role: 1.3 * evidence.names.get(role, nameless) + max(-4.5 if role == "action" else -3.0, evidence.content[role]) + order(role, before, after)
-            for role in ROLES
-            if role not in TURNS or role in evidence.names or (role == "user" and self.name == "glyph")
-        }
+        totals: dict[Role, float] = {}
+        for role in ROLES:
+            if role in TURNS and role not in evidence.names and not (role == "user" and self.name == "glyph"):
+                continue
+            sound = max(-4.5 if role == "action" else -3.0, evidence.content[role])
+            totals[role] = 1.3 * evidence.names.get(role, nameless) + sound + order(role, before, after)
         role = max(totals, key=lambda r: totals[r])
         least = LEAST if evidence.names or self.common else RARE_LEAST
         chosen: Role | None = role if totals[role] + 1.5 > least else None
@@ -167,7 +171,8 @@ class Family:
 
     def neighbours(self, known: Sequence[Sign]) -> tuple[dict[Form, Counter[str]], dict[Form, Counter[str]]]:
         """How often which role stands before, and after, each form; "start" and "end" of the text among them."""
-        line: list[tuple[int, str, Form | None]] = [(m.start, self.forms[m.form].role or "?", m.form) for m in self.openers]
+        line: list[tuple[int, str, Form | None]] = []
+        line += [(mark.start, self.forms[mark.form].role or "?", mark.form) for mark in self.openers]
         line += [(place, role, None) for place, role in known]
         line.sort(key=lambda entry: entry[0])
         before: dict[Form, Counter[str]] = defaultdict(Counter)
@@ -184,11 +189,19 @@ class Family:
         return [(mark.start, role) for mark in self.openers if (role := playing.get(mark.form))]
 
 
-def _hear(evidence: Evidence, texts: Sequence[str]) -> None:
+def _names(form: Form, rules: Set[str]) -> dict[Role, float]:
+    """What the name of a form speaks for; whom the agent addresses counts, unless that rule is switched off."""
+    name = form.name if "addressed_words" in rules else form.name.partition(" to=")[0]
+    return dict(roles_of(name))
+
+
+def _hear(evidence: Evidence, texts: Sequence[str], both: bool) -> None:
+    """Fill in what samples of a form sound like; `both`: signs may stand before calls and before thoughts."""
     heard = voices(texts).mean(axis=0).tolist()
     calls = [callness(text) for text in texts]
     call = sum(calls) / len(calls)
-    evidence.mixed = evidence.form.family == "glyph" and max(calls) > 0.8 and min(calls) < 0.3 and not evidence.names
+    if both and evidence.form.family == "glyph" and not evidence.names:
+        evidence.mixed = max(calls) > 0.8 and min(calls) < 0.3
     evidence.content = {
         "reasoning": heard[PLAN],
         "observation": heard[WORLD] + log(1.02 - 0.8 * call),
@@ -220,7 +233,8 @@ def order(role: Role, before: Counter[str], after: Counter[str]) -> float:
         fits = share(after, "action") + 0.5 * share(before, "observation", "user", "start")
         return fits - 1.2 * share(before, "action") - 0.5
     if role == "answer":
-        return share(after, "user", "end") - 2.0 * share(after, "observation", "action") - 1.5 * share(before, "action") - 0.3
+        fits = share(after, "user", "end") - 2.0 * share(after, "observation", "action")
+        return fits - 1.5 * share(before, "action") - 0.3
     if role == "user":
         return share(before, "start", "answer", "assistant", "system") - 1.5 * share(before, "action") - 0.3
     return 0.0

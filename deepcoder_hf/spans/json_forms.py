@@ -1,4 +1,4 @@
-"""Forms of texts whose steps are JSON objects: `{"thought": "...", "action": {...}}`, `{"role": "user", "content": "..."}`.
+"""Forms of texts whose steps are JSON objects: `{"thought": "...", "action": {...}}`, `{"role": "user", ...}`.
 
 Only the keys of the outermost objects that begin a line count. One pass over strings and brackets, with a budget for
 objects that never end.

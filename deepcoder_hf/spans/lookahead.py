@@ -79,6 +79,18 @@ class Lookahead:
             stop = min(stop, self.hits[at][0])
         return not self.blob[position:stop].strip(b" \t\r.")
 
+    def speaks_under_headers(self) -> bool:
+        """Whether turns with a header of the agent hold thoughts or calls: then what stands in others' turns is theirs."""
+        role: str | None = None
+        for hit in self.hits:
+            for index in self.library.markers[hit[2]].opens:
+                pattern = self.library.patterns[index]
+                if pattern.kind == "turn":
+                    role = pattern.role
+                elif role == "assistant" and pattern.span_type in ("reasoning", "action"):
+                    return True
+        return False
+
     def quoted(self, position: int) -> bool:
         """Whether a quotation mark or backtick stands directly before a position."""
         return self.blob[position - 1 : position] in (b"`", b'"', b"'")

@@ -1,7 +1,8 @@
 """Markup that a prompt only quotes: few-shot examples and descriptions of a format, before the task itself.
 
-Two signs, either suffices. The prompt announces examples or a format, and something ends them: "(END OF EXAMPLES)", "Begin!",
-"Now the task", or the task's own label once more. Or the text follows two complete conventions, one wholly before the other.
+Two signs, either suffices. The prompt announces examples or a format, and something ends them: "(END OF EXAMPLES)",
+"Begin!", "Now the task", or the task's own label once more. Or the text follows two complete conventions, one wholly
+before the other.
 """
 
 from __future__ import annotations
@@ -21,20 +22,27 @@ LONGEST_PROMPT = 60_000
 """Bytes in which examples are looked for."""
 
 _ANNOUNCED = re.compile(
-    rb"\b(?i:examples?|few-shot|demonstrations?|following format|this format|format below|following steps|interleaving|beispiele?"
-    rb"|folgende[mnrs]? format|diesem format|ejemplos?|siguiente formato|este formato|exemples?|format suivant|ce format|for instance)\b"
-    rb"|\xe7\xa4\xba\xe4\xbe\x8b|\xe4\xbe\x8b\xe5\xad\x90|\xe6\xa0\xbc\xe5\xbc\x8f|\xe4\xbe\x8b[:\xef]|\xe5\xbd\xa2\xe5\xbc\x8f"
+    rb"\b(?i:examples?|few-shot|demonstrations?|following format|this format|format below|following steps"
+    rb"|interleaving|beispiele?"
+    rb"|folgende[mnrs]? format|diesem format|ejemplos?|siguiente formato|este formato|exemples?|format suivant"
+    rb"|ce format|for instance)\b"
+    rb"|\xe7\xa4\xba\xe4\xbe\x8b|\xe4\xbe\x8b\xe5\xad\x90|\xe6\xa0\xbc\xe5\xbc\x8f|\xe4\xbe\x8b[:\xef]"
+    rb"|\xe5\xbd\xa2\xe5\xbc\x8f"
 )
 """... 示例 例子 格式 例： 形式"""
 _HEADED = re.compile(
-    rb"(?i:here (?:are|is)[^\n]{0,40}examples?|following examples?|examples?(?: [a-z]{3,12})? ?:|few-shot|interleaving|following format|demonstrations?:)"
+    rb"(?i:here (?:are|is)[^\n]{0,40}examples?|following examples?|examples?(?: [a-z]{3,12})? ?:|few-shot"
+    rb"|interleaving|following format|demonstrations?:)"
 )
 _ENDED = re.compile(
     rb"(?i:\(?end of (?:the )?examples?\)?|\n *begin!|\n *now (?:it is |it's )?your turn\b[.!:]?|\n *your turn\b"
-    rb"|\n *now (?:solve|answer|do|complete) (?:the|this)[^\n]{0,40}|\n *(?:now|here is) (?:the|your) (?:real |actual |new )?(?:task|question|problem|input)\b"
-    rb"|\n *(?:jetzt|nun)[^\n]{0,40} aufgabe\b|\bende de[rs] beispiele?s?\b|\n *ahora[^\n]{0,40} tarea\b|\bfin d(?:el|e los) ejemplos?\b"
+    rb"|\n *now (?:solve|answer|do|complete) (?:the|this)[^\n]{0,40}|\n *(?:now|here is) (?:the|your) (?:real "
+    rb"|actual |new )?(?:task|question|problem|input)\b"
+    rb"|\n *(?:jetzt|nun)[^\n]{0,40} aufgabe\b|\bende de[rs] beispiele?s?\b|\n *ahora[^\n]{0,40} tarea\b"
+    rb"|\bfin d(?:el|e los) ejemplos?\b"
     rb"|\n *maintenant[^\n]{0,40} t\xc3\xa2che\b|\bfin d(?:e l'|es )exemples?\b)[ :\xef\xbc\x9a]*"
-    rb"|\xe7\xa4\xba\xe4\xbe\x8b\xe7\xbb\x93\xe6\x9d\x9f|\n\xe7\x8e\xb0\xe5\x9c\xa8[^\n]{0,40}|\n\xe5\xbc\x80\xe5\xa7\x8b|\n\xe3\x81\x9d\xe3\x82\x8c\xe3\x81\xa7\xe3\x81\xaf"
+    rb"|\xe7\xa4\xba\xe4\xbe\x8b\xe7\xbb\x93\xe6\x9d\x9f|\n\xe7\x8e\xb0\xe5\x9c\xa8[^\n]{0,40}"
+    rb"|\n\xe5\xbc\x80\xe5\xa7\x8b|\n\xe3\x81\x9d\xe3\x82\x8c\xe3\x81\xa7\xe3\x81\xaf"
 )
 """... 示例结束 现在 开始 それでは"""
 

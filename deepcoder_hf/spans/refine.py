@@ -41,7 +41,7 @@ def refine(out: Segments, end: int) -> list[Segment]:
     items = out.items
     if not out.headed and not any(item[1] in (REASONING, ACTION, OBSERVATION) for item in items):
         return items
-    unmarked = not out.results_marked()
+    unmarked = not out.results_marked
     refined: list[Segment] = []
     for index, item in enumerate(items):
         stop = items[index + 1][0] if index + 1 < len(items) else end
@@ -132,7 +132,7 @@ def _left(out: Segments, index: int) -> Left | None:
     if before == REASONING and out.items[index - 1][4].startswith("inferred:prompt:"):
         return "thought"
     if before == ACTION:
-        return "agent" if out.results_marked() else "call"
+        return "agent" if out.results_marked else "call"
     return "agent"
 
 

@@ -14,10 +14,12 @@ Role = Literal["reasoning", "action", "observation", "user", "assistant", "answe
 SURE, WEAK = 3.0, 1.5
 """How much a word counts, as log-odds; weak words also mean something else."""
 
-FILLER = frozenset(
-    "the a an of to from by my your its is for in on and begin start end channel section header block id im open close new current"
-    " de la le les el los las der die das des du mi mon tu".split()
+_FILLER = (
+    "the a an of to from by my your its is for in on and begin start end channel section header block id im open "
+    "close new current"
+    " de la le les el los las der die das des du mi mon tu"
 )
+FILLER = frozenset(_FILLER.split())
 """Words of names that say nothing of the role."""
 
 _WORDS = re.compile(r"[A-ZÀ-Þ]?[^\W\d_A-ZÀ-Þ]+|[A-ZÀ-Þ]+(?![^\W\d_A-ZÀ-Þ])", re.UNICODE)
@@ -50,14 +52,15 @@ def roles_of(name: str) -> dict[Role, float]:
         name: "Thought", "tool_output", "ToolCall", "Gedanke 1", "观察": digits and punctuation do not matter.
 
     Returns:
-        Log-odds by role, in order of strength; empty where no word is known. Of "tool output" the result remains, of "action
-        input" the action, of "agent thought" the thought: the last of what an agent does, but for the agent itself.
+        Log-odds by role, in order of strength; empty where no word is known. Of "tool output" the result remains, of
+        "action input" the action, of "agent thought" the thought: the last of what an agent does, but for the agent
+        itself.
     """
     words, wide = _vocabulary()
     if not name:
         return {}
     if " to=" in name:
-        return {"reasoning": SURE} if name.endswith("=self") else {"answer": SURE} if name.endswith("=user") else {"action": SURE}
+        return _addressed(name)
     if name in words and (name[-1] in "[]$#%>" or not name[0].isalpha()):
         return dict(words[name])  # a sign
     found: dict[Role, float] = {}
@@ -67,7 +70,9 @@ def roles_of(name: str) -> dict[Role, float]:
             if word in rest:
                 found[role] = max(found.get(role, 0.0), weight)
                 rest = rest.replace(word, " ") if len(word) > 1 else rest
-    tokens = [token for token in map(str.lower, _WORDS.findall(name)) if token not in FILLER and not _WIDE.search(token)]
+    tokens = [
+        token for token in map(str.lower, _WORDS.findall(name)) if token not in FILLER and not _WIDE.search(token)
+    ]
     if len(tokens) > 1 and (joined := words.get("_".join(tokens)) or words.get("".join(tokens))):
         tokens, found = [], dict(joined)
     unknown = sum(token not in words for token in tokens)
@@ -75,10 +80,17 @@ def roles_of(name: str) -> dict[Role, float]:
     for token in tokens:
         for role, weight in words.get(token, ()):
             found[role] = max(found.get(role, 0.0), weight)
-    if len(tokens) > 1 or len(found) > 1 and not tokens:
+    if len(tokens) > 1 or (len(found) > 1 and not tokens):
         found = _reconciled(found)
     found = {role: weight * share for role, weight in found.items() if share > 0.4}
     return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def _addressed(name: str) -> dict[Role, float]:
+    """What words are whose name says to whom the agent speaks."""
+    if name.endswith("=self"):
+        return {"reasoning": SURE}
+    return {"answer": SURE} if name.endswith("=user") else {"action": SURE}
 
 
 def _reconciled(found: dict[Role, float]) -> dict[Role, float]:
@@ -92,5 +104,5 @@ def _reconciled(found: dict[Role, float]) -> dict[Role, float]:
     for role in ("reasoning", "action", "observation"):
         sure = role != "observation" or found.get(role) == SURE
         if role in found and sure and ("assistant" in found or "user" in found):
-            return {role: found[role]}  # type: ignore[dict-item]
+            return {role: found[role]}
     return found

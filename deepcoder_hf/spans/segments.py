@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from deepcoder_hf.spans.lookahead import Lookahead
 from deepcoder_hf.spans.resolve import Segment
 from deepcoder_hf.spans.types import TYPE_IDS
@@ -99,8 +101,9 @@ class Segments:
         start = self.items[self.loose.pop()][0]
         self.items[-1] = (start, OBSERVATION, "unmarked", UNMARKED_RESULT, NAMES[OBSERVATION])
 
+    @cached_property
     def results_marked(self) -> bool:
-        """Whether markers show at least half as many results as there are calls."""
+        """Whether markers show at least half as many results as there are calls; ask when the machine is done."""
         loose = NAMES.values()
         calls = sum(item[1] == ACTION for item in self.items)
         results = sum(item[1] == OBSERVATION and item[4] not in loose for item in self.items)

@@ -1,8 +1,8 @@
 """Survey: which forms of writing recur in a text. Forms are line labels, headings, tags, control tokens and prompts.
 
-A form is a way to begin a stretch of text: its family (how it is decorated and closed, "**X:**", "[X]", "X>>", "<x>") and
-its name ("thought"). conventions.py decides which forms are markers, and of what role. Everything here is linear: one
-expression a kind, bounded repeats.
+A form is a way to begin a stretch of text: its family (how it is decorated and closed, "**X:**", "[X]", "X>>", "<x>")
+and its name ("thought"). conventions.py decides which forms are markers, and of what role. Everything here is linear:
+one expression a kind, bounded repeats.
 """
 
 from __future__ import annotations
@@ -25,18 +25,29 @@ _TIME = rb"(?:\[?\d{1,4}[-:/.]\d\d[\d:T. ,/+-]{0,24}Z?\]? ?(?:[|-] ?)?(?:(?:INFO
 _EMOJI = rb"(?:\xe2[\x80-\xbf]{2}|\xf0\x9f[\x80-\xbf]{2})(?:\xef\xb8\x8f)?"
 
 LABEL = re.compile(
-    rb"\n[ \t]{0,3}(" + _TIME + rb"?(?:[#*>=~+@|_(\[{:<-]|" + _EMOJI + rb"){0,6} ?)(" + _NAME + rb")(?: ?[#(\[]?\d{1,3}[)\]]?| ?[\[(<][^\])>\n]{1,40}[\])>](?=:))?"
-    rb"((?:\*\*|__|[:>=|\])}~#-]){1,6}| :(?=[ \n])|(?=\n)|(?: ?(?:>{2,3}|->|=>|[=*~-]{2,6}|::|#{1,4}|\xe2\x86\x92|\|)))(?=[\s\S])"
+    rb"\n[ \t]{0,3}("
+    + _TIME
+    + rb"?(?:[#*>=~+@|_(\[{:<-]|"
+    + _EMOJI
+    + rb"){0,6} ?)("
+    + _NAME
+    + rb")(?: ?[#(\[]?\d{1,3}[)\]]?| ?[\[(<][^\])>\n]{1,40}[\])>](?=:))?"
+    rb"((?:\*\*|__|[:>=|\])}~#-]){1,6}| :(?=[ \n])|(?=\n)|(?: ?(?:>{2,3}|->|=>|[=*~-]{2,6}|::|#{1,4}|\xe2\x86\x92"
+    rb"|\|)))(?=[\s\S])"
 )
 """`Thought 1:`, `**Action:**`, `## Reasoning`, `[REASONING]`, `Deed>>`, `=== TOOL CALL ===`, `思考：`"""
-PARTS_OF_CALLS = frozenset(
-    "call calls call: use uses invocation request input result results output outputs response responses return returned error".split()
+_PARTS = (
+    "call calls call: use uses invocation request input result results output outputs response responses return"
+    " returned error"
 )
+PARTS_OF_CALLS = frozenset(_PARTS.split())
 """Words after "tool" that are no name of a tool."""
 WIDE = (("：", ":  "), *((sign, "[  ") for sign in "【〔＜「［"), *((sign, "]  ") for sign in "】〕＞」］"))
 """Wide signs, and narrow ones of the same length in bytes."""
 ENCLOSED = re.compile(
-    rb"\n[ \t]{0,3}(" + _TIME + rb"?)([\[(<{|]{1,2}) {0,2}([A-Za-z\x80-\xff][\w\x80-\xff :/.=#|,-]{0,40}?) ?([\])>}|]{1,2}:?)(?=[ \n])"
+    rb"\n[ \t]{0,3}("
+    + _TIME
+    + rb"?)([\[(<{|]{1,2}) {0,2}([A-Za-z\x80-\xff][\w\x80-\xff :/.=#|,-]{0,40}?) ?([\])>}|]{1,2}:?)(?=[ \n])"
     rb"(?: ([A-Za-z]\w{1,14}):(?= ))?"
 )
 """`[agent:think] `, `(thinking) `, `12:04 <bot> `"""
@@ -49,7 +60,9 @@ TOKEN = re.compile(
     rb"(?:([a-z_]{1,12})(?:(?=\n|:)|<\|(?:end_|im_middle|sep|role_sep|message)[^|>\n]{0,20}\|>|(?=<)))?"
 )
 PROMPT = re.compile(
-    rb"\n[ \t]{0,3}((?:(?=[.@-]{0,8}\w)[\w.@-]{1,30}(?::[~/\w.-]{0,40})?[$#%>]|[$#%>]{1,3}|" + _EMOJI + rb"|[A-Z][a-z]{1,8} ?\[\d{1,3}\]:|PS [^\n>]{0,40}>"
+    rb"\n[ \t]{0,3}((?:(?=[.@-]{0,8}\w)[\w.@-]{1,30}(?::[~/\w.-]{0,40})?[$#%>]|[$#%>]{1,3}|"
+    + _EMOJI
+    + rb"|[A-Z][a-z]{1,8} ?\[\d{1,3}\]:|PS [^\n>]{0,40}>"
     rb"|[<>=~-]{1,2}[<>-]|\+{1,2}|\xc2\xbb|\xc2\xab) {1,12})(?=\S)"
 )
 """`$ `, `>>> `, `user@host:~$ `, `In [3]: `, `-> `, an emoji"""
@@ -61,9 +74,12 @@ LONGEST_FENCE = 6000
 """Bytes of a fence, if it is one: two fences further apart are hardly a pair."""
 
 HTML = frozenset(
-    b"a abbr article aside b blockquote body br button center cite col colgroup dd del details div dl dt em fieldset figcaption"
-    b" figure font footer form h1 h2 h3 h4 h5 h6 head header hr html i iframe img ins kbd label legend li link main mark meta"
-    b" nav noscript ol option p param picture pre q s samp section select small source span strong style sub svg table tbody"
+    b"a abbr article aside b blockquote body br button center cite col colgroup dd del details div dl dt em "
+    b"fieldset figcaption"
+    b" figure font footer form h1 h2 h3 h4 h5 h6 head header hr html i iframe img ins kbd label legend li link "
+    b"main mark meta"
+    b" nav noscript ol option p param picture pre q s samp section select small source span strong style sub svg "
+    b"table tbody"
     b" td textarea tfoot th thead title tr tt u ul video path g rect circle line template slot canvas".split()
 )
 
@@ -81,7 +97,11 @@ def survey(blob: bytes, start: int, end: int) -> list[Mark]:
         for wide, narrow in WIDE:
             text = text.replace(wide.encode(), narrow.encode())
     stop = len(text) - 1
-    marks = [mark for scan in (_labels, _enclosed, _bare, _tags, _tokens, _prompts, json_marks) for mark in scan(text, 2, stop)]
+    marks = [
+        mark
+        for scan in (_labels, _enclosed, _bare, _tags, _tokens, _prompts, json_marks)
+        for mark in scan(text, 2, stop)
+    ]
     marks += _fences(text, 2, stop)
     marks = _outside_of_fences(marks, text, 2, stop)
     counts = Counter(mark.form for mark in marks)
@@ -145,7 +165,7 @@ def _labels(blob: bytes, start: int, end: int) -> Iterator[Mark]:
 
 @lru_cache(maxsize=8192)
 def name_of(name: bytes) -> str:
-    """A name in lower case, without numbers; of "assistant to=search" whether it speaks to itself, the user, or a tool."""
+    """A name in lower case, without numbers; of "assistant to=search" whether that is itself, the user, or a tool."""
     text = re.sub(r"\s*[#(\[]?\d+[)\]]?$", "", name.decode("utf-8", "replace").strip(" -./:")).lower()
     head, to, whom = text.partition(" to=")
     if to:
@@ -159,10 +179,16 @@ def _enclosed(blob: bytes, start: int, end: int) -> Iterator[Mark]:
         _, before, name, after, inner = match.groups()
         if before == b"<|":
             continue  # a control token
-        if before == b"<" and (after != b">" or blob.find(b"</" + re.split(rb"[ =]", name)[0], match.end(), match.end() + 20_000) >= 0):
+        if before == b"<" and (
+            after != b">" or blob.find(b"</" + re.split(rb"[ =]", name)[0], match.end(), match.end() + 20_000) >= 0
+        ):
             continue  # a tag
         if inner and roles_of(inner.decode()):  # [agent] thought: ...
-            yield Mark(match.start(1), match.end(), Form("label", f"{before.decode()}X{after.decode()} ", f"{name_of(name)} {inner.decode().lower()}"))
+            yield Mark(
+                match.start(1),
+                match.end(),
+                Form("label", f"{before.decode()}X{after.decode()} ", f"{name_of(name)} {inner.decode().lower()}"),
+            )
         else:
             stop = match.start(5) - 1 if inner else match.end()
             yield Mark(match.start(1), stop, Form("label", f"{before.decode()}X{after.decode()} ", name_of(name)))
@@ -179,7 +205,9 @@ def _bare(blob: bytes, start: int, end: int) -> Iterator[Mark]:
 @lru_cache(maxsize=1024)
 def _sign(decoration: bytes) -> str:
     """A decoration, with one sign for all emoji, all depths of headings and both widths of colons."""
-    sign = re.sub(_EMOJI, b"\xf0\x9f\x99\x82", re.sub(rb"^" + _TIME, b"", decoration).strip()).decode("utf-8", "replace")
+    sign = re.sub(_EMOJI, b"\xf0\x9f\x99\x82", re.sub(rb"^" + _TIME, b"", decoration).strip()).decode(
+        "utf-8", "replace"
+    )
     return re.sub(r"([#=>~-])\1+", r"\1", sign)
 
 
@@ -199,7 +227,7 @@ def _tags(blob: bytes, start: int, end: int) -> Iterator[Mark]:
 
 
 def _tag_name(name: bytes, attributes: bytes | None) -> str:
-    """The name of a tag, with the values of its attributes that tell a role: `<message from="agent" kind="thought">`."""
+    """The name of a tag, with those values of its attributes that tell a role: `<message kind="thought">`."""
     text = name.decode().lower()
     if not attributes or b"=" not in attributes or roles_of(text):
         return text

@@ -91,8 +91,8 @@ RULES: dict[str, tuple[str, Shape]] = {
     ),
     "a label inside a line is text": ("I saw Action: b\n", [("-", "I saw Action: b\n")]),
     "labels inside a fence are text": (
-        "Thought: a\n```text\nAction: x\n```\nb\nAction: c",
-        [("R", "Thought: a\n```text\nAction: x\n```\nb\n"), ("A", "Action: c")],
+        "Thought: The format is:\n```text\nAction: x\n```\nSo I should look first.\nAction: c",
+        [("R", "Thought: The format is:\n```text\nAction: x\n```\nSo I should look first.\n"), ("A", "Action: c")],
     ),
     "a fence after its label belongs to the action": (
         "Action:\n```json\n{\n\"Thought: \": 1}\n```\nObservation: b",
@@ -107,8 +107,8 @@ RULES: dict[str, tuple[str, Shape]] = {
         [("R", "Thought: a\n```\n"), ("A", "Action: b")],
     ),
     "a fence that teaches is part of the answer": (
-        "<think>a</think>Write:\n```python\nx\n```",
-        [("R", "<think>a</think>"), ("F", "Write:\n```python\nx\n```")],
+        "<think>a</think>You can write:\n```python\nx\n```",
+        [("R", "<think>a</think>"), ("F", "You can write:\n```python\nx\n```")],
     ),
     "a fence acts where a result follows": (
         "<think>a</think>\n```python\nx\n```\nObservation: b",
@@ -170,7 +170,15 @@ RULES: dict[str, tuple[str, Shape]] = {
         "User: q\n\nAssistant: a\n\nUser: r",
         [("-", "User: q\n\n"), ("-", "Assistant: "), ("F", "a\n\n"), ("-", "User: r")],
     ),
-    "line labels are text in another text": ("Roles\nUser: q\nAssistant: a", [("-", "Roles\nUser: q\nAssistant: a")]),
+    "line labels are text in another text": (
+        "Fill in the form.\nUser: your name\nHost: where you log in\nPort: 22",
+        [("-", "Fill in the form.\nUser: your name\nHost: where you log in\nPort: 22")],
+    ),
+    "line labels are turns below a title": (
+        "A chat\nUser: q\nAssistant: a\nUser: r\nAssistant: b",
+        [("-", "A chat\n"), ("-", "User: q\n"), ("-", "Assistant: "), ("F", "a\n"), ("-", "User: r\n"),
+         ("-", "Assistant: "), ("F", "b")],
+    ),
     "channels of harmony are reasoning, call, result and answer": (
         "<|start|>assistant<|channel|>analysis<|message|>a<|end|>"
         "<|start|>assistant<|channel|>commentary to=functions.ls <|constrain|>json<|message|>{}<|call|>"

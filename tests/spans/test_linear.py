@@ -1,8 +1,13 @@
-"""Hostile inputs cost work in proportion to their length: the machine's look-ups are counted, not timed."""
+"""Hostile inputs cost work in proportion to their length: calls and look-ups are counted, not timed.
+
+`benchmarks/span_speed.py` times the same on 10 MB.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from types import FrameType
 
 import pytest
 
@@ -32,6 +37,20 @@ HOSTILE: dict[str, Callable[[int], str]] = {
     "turns": lambda n: "<|im_start|>user\n<|im_end|>\n" * (n // 28),
     "turn headers of the agent": lambda n: "<|im_start|>assistant\n" * (n // 22),
     "half a tag": lambda n: "<" * n,
+    "unlisted labels": lambda n: "Zorp>> a\nBlick>> ls\n" * (n // 21),
+    "unlisted labels, each another": lambda n: "".join(f"W{i:x}q>> a\n" for i in range(n // 10)),
+    "unlisted tags": lambda n: "<muse>\n" * (n // 7),
+    "nested unlisted tags": lambda n: "<step>" * (n // 13) + "</step>" * (n // 13),
+    "unlisted tokens": lambda n: "<|zorp|>" * (n // 8),
+    "headings": lambda n: "## Zorp\na\n" * (n // 10),
+    "prompts": lambda n: "$ ls\na.py\n" * (n // 10),
+    "here-documents that never end": lambda n: "$ cat <<EOF\n" * (n // 12),
+    "cells": lambda n: "In [1]: x = 1\n" * (n // 14),
+    "steps of JSON": lambda n: '{"thought": "a", "action": {"b": 1}}\n' * (n // 37),
+    "objects that never end": lambda n: '{"thought": "a"\n' * (n // 16),
+    "paragraphs after a call": lambda n: "Action: ls\n" + "a\n\n" * (n // 3),
+    "calls and paragraphs": lambda n: "Action: ls\n\na\n\nb\n\n" * (n // 18),
+    "examples that are announced": lambda n: "Examples:\nThought: a\n" * (n // 21),
 }
 
 
@@ -58,18 +77,42 @@ def work(text: str, role: str | None, monkeypatch: pytest.MonkeyPatch) -> int:
     return count
 
 
+def n_calls(text: str) -> int:
+    """How many functions are called, those of Python among them."""
+    count = 0
+
+    def seen(frame: FrameType, event: str, arg: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(seen)
+    try:
+        DETECTOR.detect(text)
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_four_times_the_text_takes_four_times_the_calls(name: str) -> None:
+    n_calls(HOSTILE[name](20_000))  # what is remembered between texts
+    small, large = (n_calls(HOSTILE[name](n)) for n in (5_000, 20_000))
+    assert large <= 4.6 * small + 2000
+
+
 @pytest.mark.parametrize("role", [None, "assistant", "user"])
 @pytest.mark.parametrize("name", HOSTILE)
 def test_ten_times_the_text_takes_ten_times_the_work(
     name: str, role: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small, large = (work(HOSTILE[name](n), role, monkeypatch) for n in (10_000, 100_000))
+    small, large = (work(HOSTILE[name](n), role, monkeypatch) for n in (5_000, 50_000))
     assert large <= 11 * small + 2000
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_megabyte_of_it_is_partitioned(name: str) -> None:
-    text = HOSTILE[name](1_000_000)
+def test_a_long_text_of_it_is_partitioned(name: str) -> None:
+    text = HOSTILE[name](100_000)
     check_partition(DETECTOR.detect(text), len(text))
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+from any_text import GLUE as FORM_GLUE
+from any_text import PIECES as FORMS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -36,7 +38,11 @@ GLUE = [
     '"',
 ]
 
-soup = st.lists(st.sampled_from(PIECES + GLUE * 4), max_size=14).map("".join)
+soup = st.one_of(
+    st.lists(st.sampled_from(PIECES + GLUE * 4), max_size=14).map("".join),
+    st.lists(st.sampled_from(FORMS + FORM_GLUE * 4), max_size=14).map("".join),
+    st.lists(st.sampled_from(FORMS), max_size=14).map("\n".join),
+)
 cut_soup = st.builds(lambda text, a, b: text[a : len(text) - b], soup, st.integers(0, 9), st.integers(0, 9))
 anything = st.one_of(st.text(st.characters(), max_size=60), soup, cut_soup)
 roles = st.sampled_from([None, None, None, "assistant", "user", "tool", "system"])

@@ -13,6 +13,7 @@ from deepcoder_hf.config import SpansConfig
 from deepcoder_hf.spans.detector import SpanDetector
 from deepcoder_hf.spans.library import builtin_patterns
 from deepcoder_hf.spans.rules import RULES
+from deepcoder_hf.spans.types import Span
 
 ROOT = Path(__file__).parents[2]
 GOLD = {
@@ -22,8 +23,6 @@ GOLD = {
 PATTERNS = {pattern.name: pattern for pattern in builtin_patterns()}
 DECIDES = 0.2
 """A pattern that decides spans in at least this share of a convention's texts belongs to it; below, texts quote it."""
-FEW = 3
-"""In fewer texts than this it is chance, whatever their share."""
 FEW = 3
 """In fewer texts than this it is chance, whatever their share."""
 
@@ -39,16 +38,21 @@ def texts_by_style(name: str) -> dict[str, list[str]]:
     return texts
 
 
+@lru_cache(maxsize=2)
+def spans_by_style(name: str) -> dict[str, list[list[Span]]]:
+    detector = SpanDetector()
+    return {style: detector.detect_batch(texts) for style, texts in texts_by_style(name).items()}
+
+
 @pytest.mark.parametrize("gold", GOLD)
 def test_a_pattern_that_decides_texts_of_a_convention_declares_it(gold: str) -> None:
-    detector = SpanDetector()
     missing = []
-    for style, texts in texts_by_style(gold).items():
-        deciding = Counter(name for spans in detector.detect_batch(texts) for name in {span.pattern for span in spans})
+    for style, found in spans_by_style(gold).items():
+        deciding = Counter(name for spans in found for name in {span.pattern for span in spans})
         missing += [
-            f"{name}: {style} ({count} of {len(texts)} texts)"
+            f"{name}: {style} ({count} of {len(found)} texts)"
             for name, count in deciding.items()
-            if name in PATTERNS and count >= max(FEW, DECIDES * len(texts)) and style not in PATTERNS[name].styles
+            if name in PATTERNS and count >= max(FEW, DECIDES * len(found)) and style not in PATTERNS[name].styles
         ]
     assert missing == []
 
@@ -56,11 +60,10 @@ def test_a_pattern_that_decides_texts_of_a_convention_declares_it(gold: str) -> 
 @pytest.mark.parametrize("gold", GOLD)
 def test_leaving_a_convention_out_changes_its_texts(gold: str) -> None:
     declared = {style for entry in (*PATTERNS.values(), *RULES.values()) for style in entry.styles}
-    whole = SpanDetector()
     unchanged = []
     for style, texts in texts_by_style(gold).items():
         if style in declared:
             rest = SpanDetector(SpansConfig(leave_out=(style,)))
-            if rest.detect_batch(texts) == whole.detect_batch(texts):
+            if rest.detect_batch(texts) == spans_by_style(gold)[style]:
                 unchanged.append(style)
     assert unchanged == []
