@@ -14,7 +14,7 @@ _PAREN = re.compile(r"\s*(?:print\()?[^\W\d][\w.]{0,60}\((\s*\w+\s*[:=])?")
 _BRACKET = re.compile(r"\s*\[?[^\W\d][\w. ]{0,30}\[[^\n]{0,600}\]\s*$")
 _XML = re.compile(r"\s*<(?:function|invoke|tool|parameter|tool_call|execute)\b")
 _SAYS_SO = re.compile(
-    r"\s*[\[(<*]{0,2}(?:calling|call|invoke|invoking|running|executing|execute|run)\b[^\n]{0,40}[\w.]\("
+    r"\s*[\[(<*]{0,2}(?i:calling|call|invoke|invoking|running|executing|execute|run)\b[^\n]{0,40}[\w.]\("
 )
 _FENCE = re.compile(r"\s*```")
 _SHELL = re.compile(

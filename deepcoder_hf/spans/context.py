@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 from deepcoder_hf.config import PatternConfig
+from deepcoder_hf.spans.gaps import is_sentence
 from deepcoder_hf.spans.library import WEAK, Library
 from deepcoder_hf.spans.lookahead import Lookahead
 from deepcoder_hf.spans.scan import Hit
@@ -40,6 +41,8 @@ class Context:
         """Who speaks: of a whole text None until the first marker, and "between" after the end of a turn."""
         self.blocked = role in ("user", "system")
         """Whether markup here is only text, because somebody else than the agent surely speaks."""
+        self.surely = True
+        """Whether a sure header said so: then weak headers are text as well."""
         self.agent_seen = role == "assistant"
         self.out = Segments(self.ahead)
         self.label: PatternConfig | None = None
@@ -63,7 +66,7 @@ class Context:
             return False
         if pattern.confidence >= WEAK:
             return True
-        if self.blocked or not self.dialogue:
+        if (self.blocked and self.surely) or not self.dialogue:
             return False
         return not self.layout or not pattern.styles or not self.layout.isdisjoint(pattern.styles)
 
@@ -121,6 +124,8 @@ class Context:
             pattern: Its pattern.
             closing: The fence that closes it.
         """
+        if pattern.span_type == "action" and self.ahead.is_no_code(hit) and not self.ahead.result_follows(closing[1]):
+            return False
         sure = pattern.confidence >= WEAK
         around = self.label.span_type if self.label else None
         if around == pattern.span_type:
@@ -156,7 +161,9 @@ class Context:
         if not words:
             return (labelled or self.fences) and self._block_follows(position)
         heard = voices([words])[0]
-        return float(heard[PLAN]) < GOES_ON if labelled or self.fences else float(heard[WORLD]) > ANSWERED
+        if labelled or self.fences:
+            return float(heard[PLAN]) < GOES_ON
+        return float(heard[WORLD]) > ANSWERED and not is_sentence(words)  # sentences after one fence explain it
 
     def _block_follows(self, position: int) -> bool:
         """Whether a fence or a result, even a weakly marked one, begins where the next words do."""

@@ -35,7 +35,9 @@ CONTRAST = 2.2
 """Log-probability that the world loses there."""
 NEVER = -inf
 _SENTENCE = re.compile(
-    r"(?:[A-ZÀ-Þ`*\"'¿¡«(](?:[^\W_]|[\s,;:'\"`().%*/$€#+<>=&–—_-])*|[぀-ヿ一-鿿][^\n]*)[.!?:。！？：)`*]$|[A-ZÀ-Þ][^\n{}|]{25,600}[.!?:]$", re.DOTALL
+    r"(?:[A-ZÀ-Þ`*\"'¿¡«(](?:[^\W_]|[\s,;:'\"`().%*/$€#+<>=&–—_-])*|[぀-ヿ一-鿿][^\n]*)[.!?:。！？：)`*]$"
+    r"|[A-ZÀ-Þ][^\n{}|]{25,600}[.!?:]$",
+    re.DOTALL,
 )
 """Words that begin and end as a sentence does."""
 _BLANK = re.compile(rb"\n[ \t\r]*\n\s*")
@@ -130,15 +132,15 @@ def divide(blob: bytes, start: int, end: int, left: Left, right: Right) -> list[
 
 def _contrast(texts: Sequence[str], heard: list[list[float]]) -> None:
     """Sentences at the end of what does not begin with one are hardly the world's."""
-    if _is_sentence(texts[0]):
+    if is_sentence(texts[0]):
         return
     for text, row in zip(reversed(texts[1:]), reversed(heard[1:]), strict=True):
-        if not _is_sentence(text):
+        if not is_sentence(text):
             return
         row[WORLD] -= CONTRAST
 
 
-def _is_sentence(text: str) -> bool:
+def is_sentence(text: str) -> bool:
     """Whether words begin and end as a sentence does, and are mostly letters."""
     return 2 * sum(map(str.isalpha, text[:200])) > min(len(text), 200) and _SENTENCE.match(text) is not None
 

@@ -37,8 +37,8 @@ Markers = tuple[list[Hit], Library]
 """Markers of a text, and the patterns behind them."""
 
 
-def signs_of(hits: Sequence[Hit], library: Library) -> tuple[list[Sign], list[int]]:
-    """The sure markers of a text, and where its labels of a user or a task begin, by place.
+def signs_of(hits: Sequence[Hit], library: Library) -> tuple[list[Sign], list[int], list[int]]:
+    """The sure markers of a text, where its labels of a user or a task begin, and its turns of the agent, by place.
 
     Args:
         hits: Markers of the text, sorted.
@@ -47,12 +47,15 @@ def signs_of(hits: Sequence[Hit], library: Library) -> tuple[list[Sign], list[in
     signs: list[Sign] = []
     weak: list[Sign] = []
     tasks: list[int] = []
+    turns: list[int] = []
     for start, stop, number in hits:
         for index in library.markers[number].opens:
             pattern = library.patterns[index]
             role = _role(pattern)
             if "user" in (pattern.role, pattern.subtype) and stop - start > LONGEST_SIGN:
                 tasks.append(start)
+            if pattern.role == "assistant":
+                turns.append(start)
             if role is not None and pattern.confidence >= WEAK:
                 group = pattern.name[:20] if pattern.name.startswith("inferred") else pattern.kind
                 signs.append((start, role, group))
@@ -63,7 +66,7 @@ def signs_of(hits: Sequence[Hit], library: Library) -> tuple[list[Sign], list[in
         n_results = sum(role == "observation" for _, role, _ in signs)
         if n_results and 2 * len(weak) >= n_results:  # weak markers that come as often as results are calls
             signs = sorted([*signs, *weak])
-    return signs, tasks
+    return signs, tasks, turns
 
 
 def _role(pattern: PatternConfig) -> Role | None:
@@ -102,12 +105,12 @@ def infer(blob: bytes, start: int, end: int, hits: list[Hit], library: Library) 
     Returns:
         Markers and patterns; the same where nothing was found.
     """
-    signs, tasks = signs_of(hits, library)
+    signs, tasks, turns = signs_of(hits, library)
     if _begins_with_turn(blob, start, hits[:3], library):
         if explained(signs) or not unknown_tokens(blob, start, end, {hit[0] for hit in hits}):
             return hits, library
         return _with_conventions(blob, start, end, hits, library, signs, kinds=("token",))
-    quoted = examples_end(blob, start, end, signs, tasks)
+    quoted = examples_end(blob, start, end, signs, tasks, turns)
     if quoted is not None:
         hits, signs = _behind(hits, quoted), [sign for sign in signs if sign[0] >= quoted]
     if quoted is None and explained(signs) and signs[-1][0] < start + TAIL * (end - start):
@@ -120,8 +123,8 @@ def infer(blob: bytes, start: int, end: int, hits: list[Hit], library: Library) 
     if any(group == WEAK_CALLS for _, _, group in signs):
         hits, library = _promoted(hits, library)
     if quoted is None:
-        signs, tasks = signs_of(hits, library)
-        quoted = examples_end(blob, start, end, signs, tasks)
+        signs, tasks, turns = signs_of(hits, library)
+        quoted = examples_end(blob, start, end, signs, tasks, turns)
         hits = hits if quoted is None else _behind(hits, quoted)
     return (hits, library) if quoted is None else _with_examples(start, quoted, hits, library)
 
@@ -146,7 +149,7 @@ def _begins_with_turn(blob: bytes, start: int, first: Sequence[Hit], library: Li
 def _later_convention(blob: bytes, start: int, end: int, library: Library) -> Markers | None:
     """The markers of a convention behind the last sure marker; None where it does not show two parts of a step."""
     later = _with_conventions(blob, start, end, [], library, [])
-    signs, _ = signs_of(*later)
+    signs, _, _ = signs_of(*later)
     return later if len({role for _, role, _ in signs} & AGENT) > 1 else None
 
 

@@ -6,6 +6,7 @@ import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import cached_property
 
 from deepcoder_hf.config import PatternConfig
 from deepcoder_hf.spans.library import WEAK, Key, Library
@@ -16,6 +17,7 @@ _CALL = re.compile(
     rb"\s*\[?\s*\{\s*\"(?:name|tool|tool_name|function|function_name|action|recipient_name)\"\s*:\s*\"[^\"\n]{1,80}\"\s*,\s*"
     rb"\"(?:arguments|parameters|args|kwargs|params|input|tool_input|action_input)\"\s*:"
 )
+_NO_CODE = re.compile(rb"```(?:text|txt|plain|plaintext|output|log|diff|csv|html|xml|yaml|yml|toml|ini|markdown|md)\b")
 INDENT = 12
 """Most bytes of indentation before a marker that still begins its line."""
 
@@ -79,6 +81,7 @@ class Lookahead:
             stop = min(stop, self.hits[at][0])
         return not self.blob[position:stop].strip(b" \t\r.")
 
+    @cached_property
     def speaks_under_headers(self) -> bool:
         """Whether turns with a header of the agent hold thoughts or calls: then what stands in others' turns is theirs."""
         role: str | None = None
@@ -147,16 +150,9 @@ class Lookahead:
         stop = turn[0] if turn else self.end
         return self.blob[max(position, stop - 40) : stop].rstrip()[-1:] in (b"}", b"]")
 
-    def opens_at(self, position: int, kinds: Sequence[str]) -> bool:
-        """Whether a fence, or a block of one of some span types, begins where the next words do."""
-        start = self.skip_space(position)
-        for hit in self.hits[bisect_left(self.hits, (position,)) :]:
-            if hit[0] > start:
-                return False
-            marker = self.library.markers[hit[2]]
-            if (marker.fence and "fence" in kinds) or any(self.library.patterns[i].span_type in kinds for i in marker.opens):
-                return True
-        return False
+    def is_no_code(self, fence: Hit) -> bool:
+        """Whether a fence names a language that nobody runs."""
+        return _NO_CODE.match(self.blob, fence[0]) is not None
 
     def holds_tags(self, position: int) -> bool:
         """Whether the words after an opening tag begin with another sure opening tag."""

@@ -123,7 +123,8 @@ class Machine(Context):
         if pattern.role != self.role:  # a second header of the agent goes on with its turn
             self._end_turn()
         self.role, self.label = pattern.role, None
-        self.blocked = pattern.role != "assistant" and not weak
+        self.surely = not weak
+        self.blocked = pattern.role != "assistant" and (not weak or self.ahead.speaks_under_headers)
         kind = OBSERVATION if pattern.role == "tool" else OTHER
         subtype = "header" if pattern.role == "assistant" else pattern.role
         self.out.agent_turn = pattern.role == "assistant"

@@ -47,7 +47,9 @@ _ENDED = re.compile(
 """... 示例结束 现在 开始 それでは"""
 
 
-def examples_end(blob: bytes, start: int, end: int, signs: Sequence[Sign], tasks: Sequence[int]) -> int | None:
+def examples_end(
+    blob: bytes, start: int, end: int, signs: Sequence[Sign], tasks: Sequence[int], turns: Sequence[int] = ()
+) -> int | None:
     """Where the examples of a prompt end.
 
     Args:
@@ -56,6 +58,7 @@ def examples_end(blob: bytes, start: int, end: int, signs: Sequence[Sign], tasks
         end: Byte where it ends.
         signs: Its sure markers, by place.
         tasks: Where labels of a task or a user begin, by place.
+        turns: Where turns of the agent begin, by place.
 
     Returns:
         The byte behind them; None where the prompt has none.
@@ -71,7 +74,9 @@ def examples_end(blob: bytes, start: int, end: int, signs: Sequence[Sign], tasks
             return ended.end()
         if not _HEADED.search(blob, start, first):
             return _earlier_convention(agent)
-        again = [task for task in tasks if first < task < min(limit, agent[-1][0])]
+        spoken = [turn for turn in turns if tasks and turn > tasks[0]]
+        stop = min([limit, agent[-1][0], *spoken])  # a label behind a turn of the agent is a dialogue's
+        again = [task for task in tasks if first < task < stop]
         if again:
             return again[-1]
     return _earlier_convention(agent)

@@ -107,9 +107,16 @@ def survey(blob: bytes, start: int, end: int) -> list[Mark]:
     counts = Counter(mark.form for mark in marks)
     kept = {form for form, _ in counts.most_common(MOST_FORMS)}
     shift = start - 2
-    found = [Mark(m.start + shift, m.end + shift, m.form, m.closes) for m in marks if m.form in kept]
+    found = [Mark(m.start + shift, character_end(blob, m.end + shift, end), m.form, m.closes) for m in marks if m.form in kept]
     found.sort(key=lambda mark: (mark.start, -mark.end))
     return found
+
+
+def character_end(blob: bytes, position: int, end: int) -> int:
+    """The position, or the end of the character that it stands in: a wide colon was read as a narrow one."""
+    while position < end and blob[position] & 0xC0 == 0x80:
+        position += 1
+    return position
 
 
 def unknown_tokens(blob: bytes, start: int, end: int, known: Set[int]) -> bool:
@@ -121,7 +128,7 @@ def _outside_of_fences(marks: list[Mark], blob: bytes, start: int, end: int) -> 
     """Leave out what stands within a code fence: code is opaque."""
     fences: list[tuple[int, int]] = []
     opened = None
-    for fence in FENCE.finditer(blob, start - 1, end):
+    for fence in FENCE.finditer(blob, start - 1, end + 1):
         if opened is None or fence.group(1) or fence.start() - opened > LONGEST_FENCE:
             opened = fence.end()
         else:
@@ -145,7 +152,7 @@ def _fences(blob: bytes, start: int, end: int) -> list[Mark]:
     """Opening fences of code."""
     form, opened = Form("fence", "fence", "```"), False
     marks = []
-    for fence in FENCE.finditer(blob, start - 1, end):
+    for fence in FENCE.finditer(blob, start - 1, end + 1):
         opened = not opened or bool(fence.group(1))
         marks.append(Mark(fence.start() + 1, fence.end(), form, closes=not opened))
     return marks
@@ -160,7 +167,7 @@ def _labels(blob: bytes, start: int, end: int) -> Iterator[Mark]:
             continue  # a bare word, or a list
         if not before.strip() and name.count(b" ") > 2:
             continue
-        yield Mark(match.start(1), match.end(), Form("label", f"{_sign(before)}X{_sign(after)}", name_of(name)))
+        yield Mark(match.start(1), match.end(), Form("label", _family(before, after), name_of(name)))
 
 
 @lru_cache(maxsize=8192)
@@ -200,6 +207,12 @@ def _bare(blob: bytes, start: int, end: int) -> Iterator[Mark]:
         name = name_of(match.group(2))
         if rule or roles_of(name):
             yield Mark(match.start(1) if rule else match.start(2), match.end(), Form("label", f"{rule}/X", name))
+
+
+def _family(before: bytes, after: bytes) -> str:
+    """The family of a label; a heading may have a colon or not."""
+    opening, closing = _sign(before), _sign(after)
+    return f"{opening}X{'' if opening == '#' and closing == ':' else closing}"
 
 
 @lru_cache(maxsize=1024)
