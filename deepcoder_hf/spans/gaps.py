@@ -108,8 +108,9 @@ def divide(blob: bytes, start: int, end: int, left: Left, right: Right) -> list[
         At least one part; the first begins at `start`.
     """
     edges = paragraphs(blob, start, end)
-    if len(edges) > MOST:
-        edges = [edges[0], *edges[-MOST:]]
+    most = MOST if blob[start : start + 1] not in (b"{", b"[") else 4 * MOST  # a result in JSON is one paragraph
+    if len(edges) > most:
+        edges = [edges[0], *edges[-most:]]
     texts = [
         blob[a : min(b, a + 4000)].decode("utf-8", "replace").strip()
         for a, b in zip(edges, [*edges[1:], end], strict=True)

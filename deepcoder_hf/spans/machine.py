@@ -48,6 +48,10 @@ ANY_FENCE = PatternConfig(
 """Code in a fence of any language: a call where the world answers it."""
 
 
+LONGEST_SIGN = 3
+"""Bytes of a header that is no word: `> ` also quotes."""
+
+
 class Machine(Context):
     """Segments one text.
 
@@ -124,7 +128,8 @@ class Machine(Context):
             self._end_turn()
         self.role, self.label = pattern.role, None
         self.surely = not weak
-        self.blocked = pattern.role != "assistant" and (not weak or self.ahead.speaks_under_headers)
+        opaque = not weak or (hit[1] - hit[0] > LONGEST_SIGN and self.ahead.speaks_under_headers)
+        self.blocked = pattern.role != "assistant" and opaque
         kind = OBSERVATION if pattern.role == "tool" else OTHER
         subtype = "header" if pattern.role == "assistant" else pattern.role
         self.out.agent_turn = pattern.role == "assistant"
