@@ -1,7 +1,7 @@
 """Confidence: how often what decided a span is right, measured, instead of how strong its evidence looked.
 
 The figures are shares of spans that hold what they say (90 % of their labelled characters), rounded down, on texts of
-conventions with rules and of conventions whose rules were left out; `deepcoder-hf evaluate --calibration` measures them.
+conventions with rules and with their rules left out; `deepcoder-hf evaluate --calibration` measures them.
 A marker of a known convention is right more often than its pattern says, since the state machine asks for context too.
 """
 

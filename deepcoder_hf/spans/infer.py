@@ -18,7 +18,7 @@ from deepcoder_hf.spans.forms import Mark
 from deepcoder_hf.spans.library import WEAK, Library, Marker
 from deepcoder_hf.spans.marker_merge import closed_blocks, merged, outside_of_others
 from deepcoder_hf.spans.quoted import AGENT, Sign, examples_end
-from deepcoder_hf.spans.roles import Role
+from deepcoder_hf.spans.roles import Role, roles_of
 from deepcoder_hf.spans.scan import Hit
 from deepcoder_hf.spans.survey import survey, unknown_tokens
 
@@ -33,6 +33,9 @@ EXAMPLES = 0.9
 TAIL = 0.6
 """Share of a text behind whose sure markers no other convention is looked for."""
 
+PROBE = 8000
+"""Bytes from the start in which a text shows how its agent's thoughts are marked, if they are."""
+SPEAKING: frozenset[Role] = frozenset(("reasoning", "assistant", "user"))
 Markers = tuple[list[Hit], Library]
 """Markers of a text, and the patterns behind them."""
 
@@ -146,6 +149,12 @@ def _begins_with_turn(blob: bytes, start: int, first: Sequence[Hit], library: Li
     return False
 
 
+def _names_a_speaker(blob: bytes, start: int, end: int) -> bool:
+    """Whether a form near the start of a text names thoughts or a speaker: all that known calls and results lack."""
+    head = survey(blob, start, min(end, start + PROBE))
+    return any(not SPEAKING.isdisjoint(roles_of(mark.form.name)) for mark in head)
+
+
 def _later_convention(blob: bytes, start: int, end: int, library: Library) -> Markers | None:
     """The markers of a convention behind the last sure marker; None where it does not show two parts of a step."""
     later = _with_conventions(blob, start, end, [], library, [])
@@ -164,6 +173,8 @@ def _with_conventions(
 ) -> Markers:
     """Add the markers of the conventions that the forms of a text show; of some kinds only, if those are named."""
     known = [(place, role) for place, role, _ in signs]
+    if {"action", "observation"} <= {role for _, role in known} and not _names_a_speaker(blob, start, end):
+        return hits, library
     marks = [mark for mark in survey(blob, start, end) if not kinds or mark.form.kind in kinds]
     marks = _outside_of_blocks(marks, closed_blocks(hits, library))
     conventions = recognise(blob, end, marks, known, library.rules) if marks else []

@@ -83,7 +83,7 @@ class Lookahead:
 
     @cached_property
     def speaks_under_headers(self) -> bool:
-        """Whether turns with a header of the agent hold thoughts or calls: then what stands in others' turns is theirs."""
+        """Whether turns with a header of the agent hold thoughts or calls: what stands in others' turns is theirs."""
         role: str | None = None
         for hit in self.hits:
             for index in self.library.markers[hit[2]].opens:

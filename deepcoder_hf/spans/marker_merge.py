@@ -70,7 +70,7 @@ def _of_others(hit: Hit, library: Library) -> bool:
 
 
 def _counts_everywhere(hit: Hit, used: Set[int], library: Library) -> bool:
-    """Whether a marker is the user's own, only closes, opens words of the user, or a pattern that the agent uses too."""
+    """Whether a marker is the user's own, only closes, opens words of the user, or one that the agent uses too."""
     opens = library.markers[hit[2]].opens
     if any(library.patterns[index].span_type == "other" for index in opens):
         return True

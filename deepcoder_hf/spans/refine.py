@@ -60,7 +60,7 @@ def refine(out: Segments, end: int) -> list[Segment]:
 
 
 def _call(out: Segments, index: int, stop: int, right: Right) -> int | None:
-    """Where the call begins that ends loose text: before a result its last paragraph or lines, else JSON that names it."""
+    """Where the call begins that ends loose text: its last lines before a result, else JSON that names it."""
     start = out.items[index][0]
     text = out.ahead.blob[start:stop]
     if index and out.items[index - 1][1] == ACTION and index not in out.headed:
@@ -69,7 +69,11 @@ def _call(out: Segments, index: int, stop: int, right: Right) -> int | None:
         places = [m.start() for m in _LINE_OF_JSON.finditer(text)] if index in out.headed else []
         named = [start + place for place in places if out.ahead.names_a_call(start + place)]
         return named[0] if named else None
-    edge = max(text.rstrip().rfind(b"\n\n") + 2, len(text) - 4000, 0) if b"\n\n" in text.rstrip() else max(0, len(text) - 4000)
+    edge = (
+        max(text.rstrip().rfind(b"\n\n") + 2, len(text) - 4000, 0)
+        if b"\n\n" in text.rstrip()
+        else max(0, len(text) - 4000)
+    )
     lines = [0 if edge == 0 else edge]
     lines += [match.end() + edge for match in _NEWLINE.finditer(text[edge:].rstrip())]
     for line in lines[-MOST_LINES:]:
@@ -83,7 +87,7 @@ def _call_end(out: Segments, index: int, stop: int) -> int | None:
     blob = out.ahead.blob
     words = out.ahead.skip_space(out.open[index])
     fence = blob.find(b"\n```", words - 1, stop)
-    if 0 <= fence and not _BLANK.search(blob[words:fence].replace(b"\n\n", b"\n", 1)):
+    if fence >= 0 and not _BLANK.search(blob[words:fence].replace(b"\n\n", b"\n", 1)):
         closing = _FENCE_END.search(blob, fence + 4, stop)
         after = closing.end() if closing else stop
     else:

@@ -60,7 +60,7 @@ RULES: dict[str, Rule] = {
         "evidence._hear",
     ),
     "answered_fences": Rule(
-        ("sweagent_discussion", "think_md", "codeact_execute"),
+        ("sweagent_discussion",),
         "A fence is a call where words in the world's voice follow it, without any marker.",
         "context.Context.answered",
     ),

@@ -107,7 +107,11 @@ def survey(blob: bytes, start: int, end: int) -> list[Mark]:
     counts = Counter(mark.form for mark in marks)
     kept = {form for form, _ in counts.most_common(MOST_FORMS)}
     shift = start - 2
-    found = [Mark(m.start + shift, character_end(blob, m.end + shift, end), m.form, m.closes) for m in marks if m.form in kept]
+    found = [
+        Mark(m.start + shift, character_end(blob, m.end + shift, end), m.form, m.closes)
+        for m in marks
+        if m.form in kept
+    ]
     found.sort(key=lambda mark: (mark.start, -mark.end))
     return found
 

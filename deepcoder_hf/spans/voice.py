@@ -28,8 +28,8 @@ _WIDE = re.compile(r"[぀-ヿ一-鿿]")
 _SYMBOLS = re.compile(r"[{}=;\\|]|::|->|\d{3,}|_\w")
 _LETTERS = bytes(range(97, 123)) + bytes(range(128, 256)) + b" "
 _SPACES = b" \t\r\n'"
-_FIRST_PERSON = frozenset("i i'm i'll i've i'd ich je j'ai yo".split())
-_TOGETHER = frozenset("we let let's we'll we've wir nous vamos nosotros".split())
+_FIRST_PERSON = frozenset(["i", "i'm", "i'll", "i've", "i'd", "ich", "je", "j'ai", "yo"])
+_TOGETHER = frozenset(["we", "let", "let's", "we'll", "we've", "wir", "nous", "vamos", "nosotros"])
 
 SHAPE = (
     "asks", "announces", "sentence_end", "no_end", "letters", "few_letters", "very_few_letters", "bracket", "angle",
