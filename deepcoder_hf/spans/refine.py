@@ -21,7 +21,9 @@ LOOSE = frozenset(LOOSE_NAMES.values())
 UNMARKED_CALL = 0.8
 """Confidence of a call that only its looks and the result after it show."""
 LIKE_A_CALL = 0.5
-MOST_LINES = 30
+MOST_LINES, LONGEST_CALL = 30, 4000
+"""Lines and bytes at the end of loose text in which a call is looked for."""
+_OBJECT = re.compile(rb"\[?\{\s*\"")
 _BLANK = re.compile(rb"\n[ \t\r]*\n")
 _FENCE_END = re.compile(rb"\n[ \t]{0,3}```[^\n]{0,20}")
 _LINE_OF_JSON = re.compile(rb"(?:^|(?<=\n))\[?\{(?=[^\n]*\}|\s)")
@@ -69,17 +71,15 @@ def _call(out: Segments, index: int, stop: int, right: Right) -> int | None:
         places = [m.start() for m in _LINE_OF_JSON.finditer(text)] if index in out.headed else []
         named = [start + place for place in places if out.ahead.names_a_call(start + place)]
         return named[0] if named else None
-    edge = (
-        max(text.rstrip().rfind(b"\n\n") + 2, len(text) - 4000, 0)
-        if b"\n\n" in text.rstrip()
-        else max(0, len(text) - 4000)
-    )
-    lines = [0 if edge == 0 else edge]
-    lines += [match.end() + edge for match in _NEWLINE.finditer(text[edge:].rstrip())]
+    body = text.rstrip()
+    edge = max(body.rfind(b"\n\n") + 1, len(body) - LONGEST_CALL, 0)
+    edge += edge > 0 and body[edge : edge + 1] == b"\n"
+    lines = [edge, *(match.end() + edge for match in _NEWLINE.finditer(body[edge:]))]
     for line in lines[-MOST_LINES:]:
-        if callness(text[line:].decode("utf-8", "replace").strip()) >= LIKE_A_CALL:
+        if callness(body[line:].decode("utf-8", "replace").strip()) >= LIKE_A_CALL:
             return start + line
-    return None
+    inline = [match.start() for match in _OBJECT.finditer(body, edge)]
+    return next((start + place for place in inline if out.ahead.names_a_call(start + place)), None)
 
 
 def _call_end(out: Segments, index: int, stop: int) -> int | None:

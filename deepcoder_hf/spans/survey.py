@@ -246,7 +246,7 @@ def _tags(blob: bytes, start: int, end: int) -> Iterator[Mark]:
 def _tag_name(name: bytes, attributes: bytes | None) -> str:
     """The name of a tag, with those values of its attributes that tell a role: `<message kind="thought">`."""
     text = name.decode().lower()
-    if not attributes or b"=" not in attributes or roles_of(text):
+    if not attributes or not attributes.startswith(b" ") or b"=" not in attributes or roles_of(text):
         return text
     values = [value.decode("utf-8", "replace").lower() for value in _VALUE.findall(attributes)]
     return " ".join([text, *(value for value in values if roles_of(value))]) if any(map(roles_of, values)) else text
