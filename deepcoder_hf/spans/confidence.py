@@ -42,7 +42,7 @@ def calibrated(pattern: str, kind: int, strength: float) -> float:
     if strength >= 1.0 or (strength <= DOUBT and not pattern.startswith("voice_")):
         return strength
     if pattern.startswith("voice_"):
-        return 0.5 + 0.45 * strength if pattern == "voice_world" else min(CONTEXT, 0.45 + 0.46 * strength)
+        return 0.5 + 0.45 * strength if pattern == "voice_world" else min(CONTEXT, 0.48 + 0.46 * strength)
     if pattern in RULES:
         return RULES[pattern] if strength > 0.5 else strength
     if pattern.startswith("inferred"):
