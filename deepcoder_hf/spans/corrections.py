@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence, Set
+from itertools import pairwise
 
 from deepcoder_hf.spans.evidence import CORE, Evidence, Family, Sign, share
 from deepcoder_hf.spans.roles import SURE, Role
@@ -36,6 +37,7 @@ def after_choice(family: Family, known: Sequence[Sign]) -> None:
     """
     _answers_of_agents(family, known)
     _results_of_systems(family, known)
+    _drop_doubled(family)
     if family.name != "prompt":
         _drop_rare(family, known)
     _drop_embedded(family, known)
@@ -86,6 +88,15 @@ def _results_of_systems(family: Family, known: Sequence[Sign]) -> None:
     for form, evidence in family.forms.items():
         if evidence.role == "system" and share(before[form], "action") > 0.5:
             evidence.role = "observation"
+
+
+def _drop_doubled(family: Family) -> None:
+    """A name of tools that follows itself stands for calls and for their results: its place in the step tells which."""
+    for form, evidence in family.forms.items():
+        if evidence.role == "action" and form.kind == "label" and form.name in TOOL_TURNS:
+            doubled = sum(a.form == b.form == form for a, b in pairwise(family.openers))
+            if 3 * doubled >= evidence.n:
+                evidence.role = None
 
 
 def _drop_rare(family: Family, known: Sequence[Sign]) -> None:

@@ -21,16 +21,17 @@ FILES = {
 CASES = [(gold, how) for gold in FILES for how in ("whole", "left out")]
 FLOORS = {
     ("shipped", "whole"): {"reasoning": 0.985, "action": 0.988, "observation": 0.963, "exact_records": 0.81},
-    ("shipped", "left out"): {"reasoning": 0.835, "action": 0.795, "observation": 0.795, "exact_records": 0.665},
+    ("shipped", "left out"): {"reasoning": 0.835, "action": 0.79, "observation": 0.79, "exact_records": 0.65},
     ("dev", "whole"): {"reasoning": 0.987, "action": 0.997, "observation": 0.994, "exact_records": 0.925},
-    ("dev", "left out"): {"reasoning": 0.835, "action": 0.89, "observation": 0.95, "exact_records": 0.605},
+    ("dev", "left out"): {"reasoning": 0.85, "action": 0.895, "observation": 0.95, "exact_records": 0.62},
 }
 MOST_FALSE = {
     ("shipped", "whole"): 0.003, ("shipped", "left out"): 0.025, ("dev", "whole"): 0.001, ("dev", "left out"): 0.011
 }  # fmt: skip
 """Share of observation and other text that would be trained."""
-MOST_ERROR, LEAST_PRECISION, LEAST_COVERAGE = 0.05, 0.99, 0.80
-"""Of confidence: its calibration error, and at 0.9 and over its precision and the share of trained characters."""
+MOST_ERROR, LEAST_COVERAGE = 0.05, 0.80
+LEAST_PRECISION = {case: 0.97 if case == ("shipped", "left out") else 0.99 for case in CASES}
+"""Of confidence: its calibration error; at 0.9 and over the share of trained characters, and of right spans."""
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: "-".join(case))
@@ -55,11 +56,11 @@ def test_confidence_is_calibrated(measured: tuple[tuple[str, str], SpanScores]) 
     calibration = measured[1].calibration
     high = calibration.thresholds[2]
     print(f"{measured[0]}: error {calibration.expected_error:.4f}, Brier {calibration.brier:.4f}, "
-          f"at 0.9 precision {high.precision:.4f}, coverage {high.coverage:.4f}")  # fmt: skip
+          f"at 0.9 right {high.span_precision:.4f}, coverage {high.coverage:.4f}")  # fmt: skip
     assert calibration.expected_error is not None
     assert calibration.expected_error <= MOST_ERROR
     assert high.confidence == 0.9
-    assert high.precision is not None
+    assert high.span_precision is not None
     assert high.coverage is not None
-    assert high.precision >= LEAST_PRECISION
+    assert high.span_precision >= LEAST_PRECISION[measured[0]]
     assert high.coverage >= LEAST_COVERAGE
