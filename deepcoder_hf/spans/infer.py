@@ -18,7 +18,7 @@ from deepcoder_hf.spans.forms import Mark
 from deepcoder_hf.spans.library import WEAK, Library, Marker
 from deepcoder_hf.spans.marker_merge import closed_blocks, merged, outside_of_others
 from deepcoder_hf.spans.quoted import AGENT, Sign, examples_end
-from deepcoder_hf.spans.roles import Role, roles_of
+from deepcoder_hf.spans.roles import SURE, Role, roles_of
 from deepcoder_hf.spans.scan import Hit
 from deepcoder_hf.spans.survey import survey, unknown_tokens
 
@@ -63,7 +63,7 @@ def signs_of(hits: Sequence[Hit], library: Library) -> tuple[list[Sign], list[in
                 group = pattern.name[:20] if pattern.name.startswith("inferred") else pattern.kind
                 signs.append((start, role, group))
                 break
-            if role == "action" and pattern.kind != "fence":
+            if role == "action":
                 weak.append((start, "action", WEAK_CALLS))
     if weak and not any(role == "action" for _, role, _ in signs):
         n_results = sum(role == "observation" for _, role, _ in signs)
@@ -152,7 +152,9 @@ def _begins_with_turn(blob: bytes, start: int, first: Sequence[Hit], library: Li
 def _names_a_speaker(blob: bytes, start: int, end: int) -> bool:
     """Whether a form near the start of a text names thoughts or a speaker: all that known calls and results lack."""
     head = survey(blob, start, min(end, start + PROBE))
-    return any(not SPEAKING.isdisjoint(roles_of(mark.form.name)) for mark in head)
+    return any(
+        weight >= SURE and role in SPEAKING for mark in head for role, weight in roles_of(mark.form.name).items()
+    )
 
 
 def _later_convention(blob: bytes, start: int, end: int, library: Library) -> Markers | None:
