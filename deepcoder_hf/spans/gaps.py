@@ -33,6 +33,8 @@ SUBTYPES = {WORLD: "unmarked", PLAN: "preamble", USER: "user", REPLY: "message"}
 
 CONTRAST = 2.2
 """Log-probability that the world loses there."""
+LAST_WORD = 0.92
+"""Probability of the world's voice in the last paragraph of a result from which on all of it is the world's."""
 NEVER = -inf
 _SENTENCE = re.compile(
     r"(?:[A-ZÀ-Þ`*\"'¿¡«(](?:[^\W_]|[\s,;:'\"`().%*/$€#+<>=&–—_-])*|[぀-ヿ一-鿿][^\n]*)[.!?:。！？：)`*]$"
@@ -111,10 +113,11 @@ def divide(blob: bytes, start: int, end: int, left: Left, right: Right) -> list[
     most = MOST if blob[start : start + 1] not in (b"{", b"[") else 4 * MOST  # a result in JSON is one paragraph
     if len(edges) > most:
         edges = [edges[0], *edges[-most:]]
-    texts = [
-        blob[a : min(b, a + 4000)].decode("utf-8", "replace").strip()
-        for a, b in zip(edges, [*edges[1:], end], strict=True)
-    ]
+    if left == "result" and right != "call":
+        sure = voices([_words(blob, edges[-1], end)])[0][WORLD]
+        if sure > log(LAST_WORD):  # who speaks after the world never gives back the word
+            return [Part(start, WORLD, exp(sure))]
+    texts = [_words(blob, first, stop) for first, stop in zip(edges, [*edges[1:], end], strict=True)]
     heard = [[TRUST * value for value in row] for row in voices(texts).tolist()]
     if left in ("result", "call"):
         _contrast(texts, heard)
@@ -129,6 +132,11 @@ def divide(blob: bytes, start: int, end: int, left: Left, right: Right) -> list[
         else:
             parts.append(Part(edge, voice, probability))
     return parts
+
+
+def _words(blob: bytes, start: int, end: int) -> str:
+    """The first words of a paragraph."""
+    return blob[start : min(end, start + 1500)].decode("utf-8", "replace").strip()
 
 
 def _contrast(texts: Sequence[str], heard: list[list[float]]) -> None:
