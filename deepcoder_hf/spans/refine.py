@@ -7,6 +7,7 @@ In a text with sure headers of turns (ChatML and the like) nothing is open. In o
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from deepcoder_hf.spans.calls import callness
 from deepcoder_hf.spans.gaps import KINDS, NAMES, SUBTYPES, Left, Right, divide
@@ -20,6 +21,8 @@ from deepcoder_hf.spans.voice import WORLD
 LOOSE = frozenset(LOOSE_NAMES.values())
 UNMARKED_CALL = 0.8
 """Confidence of a call that only its looks and the result after it show."""
+SHORT_RESULT = 4
+"""Empty lines of a result from which on it is a long one."""
 LIKE_A_CALL = 0.5
 MOST_LINES, LONGEST_CALL = 30, 4000
 """Lines and bytes at the end of loose text in which a call is looked for."""
@@ -102,6 +105,12 @@ def _divided_after(out: Segments, after: int, right: Right, stop: int) -> list[S
     return [(p.start, TYPE_IDS[KINDS[p.voice]], SUBTYPES[p.voice], p.confidence, NAMES[p.voice]) for p in parts]
 
 
+def _is_long(blob: bytes, start: int, stop: int) -> bool:
+    """Whether a stretch has more paragraphs than a short result and a word after it."""
+    blanks = _BLANK.finditer(blob, start, stop)
+    return sum(1 for _ in islice(blanks, SHORT_RESULT)) == SHORT_RESULT
+
+
 def _before_call(out: Segments, index: int, left: Left | None, call: int) -> list[Segment]:
     """The loose text before a call that no marker shows."""
     start = out.items[index][0]
@@ -161,6 +170,8 @@ def _divided(out: Segments, index: int, left: Left, right: Right, stop: int) -> 
         left = "call"  # nothing stands under the marker: the result may be empty
     if left in ("result", "user") and _BLANK.search(out.ahead.blob, words, stop) is None:
         return [out.items[index]]  # one paragraph is its marker's
+    if left == "result" and (right == "agent" or "reasoning" in out.labelled) and _is_long(out.ahead.blob, words, stop):
+        return [out.items[index]]  # where the agent marks its thoughts, a long result is one
     parts = divide(out.ahead.blob, words, stop, left, right)
     segments: list[Segment] = []
     for part in parts:
