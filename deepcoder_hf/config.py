@@ -77,7 +77,8 @@ class SpansConfig(Section):
     min_confidence: float = Field(default=0.0, ge=0.0, le=1.0)
     """Spans below this confidence become OTHER (the seed's confidence_threshold)."""
     families: tuple[str, ...] | None = None
-    """Names of the built-in patterns to use; null uses all. Turns of user, system and tool are always known."""
+    """Names of the built-in patterns to use; null uses all. Turns of user, system and tool are always known.
+    Naming some also switches the recognition of unknown conventions off."""
     patterns: tuple[PatternConfig, ...] = ()
     """Patterns of your own; one with a built-in name replaces it."""
     leave_out: tuple[str, ...] = ()

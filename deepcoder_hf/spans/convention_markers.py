@@ -34,7 +34,7 @@ MOST_LINES = 50
 LONGEST_DOCUMENT = 20_000
 """Bytes in which the end of a here-document is looked for."""
 _GOES_ON = re.compile(
-    rb"(?!(?:Out|In) ?\[)(?:[ \t]+\S|\.\.\.|[\])}#@]|[\w.\[\]]{1,60} ?[=(+:-]"
+    rb"(?![ \t]{0,3}(?:Out|In) ?\[)(?:[ \t]+\S|\.\.\.|[\])}#@]|[\w.\[\]]{1,60} ?[=(+:-]"
     rb"|(?:for|if|else|elif|with|def|class|import|from|try|except|return|print|while|assert)\b)"
 )
 """A line that goes on with code: `    return x`, `x = 3`, `for a in b:`, `)`."""

@@ -2,8 +2,9 @@
 
 Rules of the field that the machine keeps: only an initial or line-initial think tag opens reasoning, tags inside a line
 stay text; a tool opener ends unclosed reasoning; markup inside closed reasoning stays reasoning; an orphan
-closing tag closes reasoning from the turn's start; a code fence is an action only where a result follows it or where
-labelled reasoning ends with it; text of system and user is never reasoning or action, whatever it quotes.
+closing tag closes reasoning from the turn's start; a code fence is an action only where a result, or the world's voice,
+follows it or where labelled reasoning ends with it; text of system and user is never reasoning or action, whatever it
+quotes. Whole texts (no role) also get markers of their own conventions (infer.py), unless `families` names patterns.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 from deepcoder_hf.config import Config, SpansConfig
+from deepcoder_hf.errors import ConfigError
 from deepcoder_hf.spans.infer import infer
 from deepcoder_hf.spans.library import Library, load_library
 from deepcoder_hf.spans.machine import Machine
@@ -39,6 +41,11 @@ class SpanDetector:
     """
 
     def __init__(self, config: SpansConfig | Config | None = None) -> None:
+        if not isinstance(config, (SpansConfig, Config, type(None))):
+            raise ConfigError(
+                f"SpanDetector: expected a SpansConfig, a Config or None, got {type(config).__name__}; "
+                "load_config(...) reads recipes and YAML files"
+            )
         self.config = config.spans if isinstance(config, Config) else config or SpansConfig()
         self.library: Library = load_library(self.config)
         self._own = frozenset(pattern.name for pattern in self.config.patterns)

@@ -29,6 +29,8 @@ LEAST_MARKS = 4
 """Marks of a family from which on a form that stands once counts, though its name says nothing."""
 UNNAMED = -0.2
 """What a name that says nothing counts in a family that is rare elsewhere."""
+MOST_MARKS = 2000
+"""Marks of a family, from the first, that are evidence; the convention that they show then holds for all."""
 DEEPEST = 32
 """Depth of nested tags within which a closing one finds its opening one."""
 COMMON = frozenset(("X:", "-X:", "*X:", "#X", "#X:", "prompt", "-X", "*X"))
@@ -81,7 +83,7 @@ class Family:
         }
         self._pair_tags()
         self._leave_out_containers()
-        self.openers = [mark for mark in openers if mark.form in self.forms]
+        self.openers = [mark for mark in openers if mark.form in self.forms][:MOST_MARKS]
         self._read(blob, end, known, rules)
 
     def _pair_tags(self) -> None:
@@ -173,7 +175,7 @@ class Family:
         """How often which role stands before, and after, each form; "start" and "end" of the text among them."""
         line: list[tuple[int, str, Form | None]] = []
         line += [(mark.start, self.forms[mark.form].role or "?", mark.form) for mark in self.openers]
-        line += [(place, role, None) for place, role in known]
+        line += [(place, role, None) for place, role in known[: 2 * MOST_MARKS]]
         line.sort(key=lambda entry: entry[0])
         before: dict[Form, Counter[str]] = defaultdict(Counter)
         after: dict[Form, Counter[str]] = defaultdict(Counter)

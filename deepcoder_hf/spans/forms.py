@@ -9,7 +9,7 @@ class Form(NamedTuple):
     """A way to begin a stretch of text."""
 
     kind: str
-    """label, tag, token, prompt or json"""
+    """label, tag, token, prompt, fence or json"""
     family: str
     """How it is written, apart from its name."""
     name: str

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from math import exp, inf, log
 from typing import Literal
 
-from deepcoder_hf.spans.types import TYPE_IDS
 from deepcoder_hf.spans.voice import PLAN, REPLY, USER, WORLD, voices
 
 Left = Literal["start", "result", "call", "user", "agent", "thought", "answer"]
@@ -209,8 +208,3 @@ def _posterior(
 def _log_sum(values: Sequence[float]) -> float:
     top = max(values)
     return top if top == -inf else top + log(sum(exp(value - top) for value in values))
-
-
-def kind_of(voice: int) -> int:
-    """Type id of what a voice says."""
-    return TYPE_IDS[KINDS[voice]]

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from deepcoder_hf.spans.forms import Form, Mark
 from deepcoder_hf.spans.roles import roles_of
 
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[{}\[\]]', re.DOTALL)
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\Z)|[{}\[\]]', re.DOTALL)
 _OBJECT = re.compile(rb"\n[ \t]{0,3}(?=\{\s*\")")
 _COLON = re.compile(rb"\s*:\s*")
 _GLUE = re.compile(rb"[\s,}\]]*")

@@ -18,6 +18,8 @@ _CALL = re.compile(
     rb"\"(?:arguments|parameters|args|kwargs|params|input|tool_input|action_input)\"\s*:"
 )
 _NO_CODE = re.compile(rb"```(?:text|txt|plain|plaintext|output|log|diff|csv|html|xml|yaml|yml|toml|ini|markdown|md)\b")
+_GLUE = re.compile(rb"[ \t\r.]*")
+NEWLINE = 10
 INDENT = 12
 """Most bytes of indentation before a marker that still begins its line."""
 
@@ -74,12 +76,11 @@ class Lookahead:
 
     def ends_line(self, position: int) -> bool:
         """Whether only spaces, or another marker, stand between a position and its line's end."""
-        stop = self.blob.find(b"\n", position, self.end)
-        stop = self.end if stop < 0 else stop
+        match = _GLUE.match(self.blob, position, self.end)
+        stop = match.end() if match else position
         at = bisect_left(self.hits, (position,))
-        if at < len(self.hits):
-            stop = min(stop, self.hits[at][0])
-        return not self.blob[position:stop].strip(b" \t\r.")
+        before_marker = at < len(self.hits) and self.hits[at][0] <= stop
+        return stop >= self.end or before_marker or self.blob[stop] == NEWLINE
 
     @cached_property
     def speaks_under_headers(self) -> bool:

@@ -40,7 +40,7 @@ _ENDED = re.compile(
     rb"|actual |new )?(?:task|question|problem|input)\b"
     rb"|\n *(?:jetzt|nun)[^\n]{0,40} aufgabe\b|\bende de[rs] beispiele?s?\b|\n *ahora[^\n]{0,40} tarea\b"
     rb"|\bfin d(?:el|e los) ejemplos?\b"
-    rb"|\n *maintenant[^\n]{0,40} t\xc3\xa2che\b|\bfin d(?:e l'|es )exemples?\b)[ :\xef\xbc\x9a]*"
+    rb"|\n *maintenant[^\n]{0,40} t\xc3\xa2che\b|\bfin d(?:e l'|es )exemples?\b)[ .!:\xef\xbc\x9a]*"
     rb"|\xe7\xa4\xba\xe4\xbe\x8b\xe7\xbb\x93\xe6\x9d\x9f|\n\xe7\x8e\xb0\xe5\x9c\xa8[^\n]{0,40}"
     rb"|\n\xe5\xbc\x80\xe5\xa7\x8b|\n\xe3\x81\x9d\xe3\x82\x8c\xe3\x81\xa7\xe3\x81\xaf"
 )

@@ -49,13 +49,20 @@ def refine(out: Segments, end: int) -> list[Segment]:
     unmarked = not out.results_marked
     refined: list[Segment] = []
     for index, item in enumerate(items):
+        loose = item[4] in LOOSE
+        if not loose and (index not in out.open or item[1] not in (OBSERVATION, OTHER, ACTION)):
+            refined.append(item)  # a marker of its own tells where it ends
+            continue
+        if not loose and item[1] == ACTION and not unmarked:
+            refined.append(item)
+            continue
         stop = items[index + 1][0] if index + 1 < len(items) else end
         left, right = _left(out, index), _right(out, index)
-        call = _call(out, index, stop, right) if item[4] in LOOSE else None
+        call = _call(out, index, stop, right) if loose else None
         if call is not None:
             refined += _before_call(out, index, left, call)
             refined.append((call, ACTION, "call", UNMARKED_CALL, "call_before_result"))
-        elif unmarked and item[1] == ACTION and index in out.open and (after := _call_end(out, index, stop)):
+        elif item[1] == ACTION and index in out.open and (after := _call_end(out, index, stop)):
             refined += [item, *_divided_after(out, after, right, stop)]
         elif left is None:
             refined.append(item)

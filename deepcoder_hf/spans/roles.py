@@ -24,7 +24,6 @@ FILLER = frozenset(_FILLER.split())
 
 _WORDS = re.compile(r"[A-ZÀ-Þ]?[^\W\d_A-ZÀ-Þ]+|[A-ZÀ-Þ]+(?![^\W\d_A-ZÀ-Þ])", re.UNICODE)
 _WIDE = re.compile(r"[぀-ヿ一-鿿]")
-_ROUND = re.compile(r"[()\[\]{}（）]")
 
 
 @lru_cache(maxsize=1)
