@@ -17,7 +17,7 @@ from deepcoder_hf.spans.conventions import recognise
 from deepcoder_hf.spans.forms import Mark
 from deepcoder_hf.spans.library import WEAK, Library, Marker
 from deepcoder_hf.spans.marker_merge import closed_blocks, merged, outside_of_others
-from deepcoder_hf.spans.quoted import AGENT, Sign, examples_end
+from deepcoder_hf.spans.quoted import AGENT, Sign, examples_end, shows_examples
 from deepcoder_hf.spans.roles import SURE, Role, roles_of
 from deepcoder_hf.spans.scan import Hit
 from deepcoder_hf.spans.survey import survey, unknown_tokens
@@ -108,6 +108,7 @@ def infer(blob: bytes, start: int, end: int, hits: list[Hit], library: Library) 
     Returns:
         Markers and patterns; the same where nothing was found.
     """
+    known = library
     signs, tasks, turns = signs_of(hits, library)
     if _begins_with_turn(blob, start, hits[:3], library):
         if explained(signs) or not unknown_tokens(blob, start, end, {hit[0] for hit in hits}):
@@ -116,7 +117,12 @@ def infer(blob: bytes, start: int, end: int, hits: list[Hit], library: Library) 
     quoted = examples_end(blob, start, end, signs, tasks, turns)
     if quoted is not None:
         hits, signs = _behind(hits, quoted), [sign for sign in signs if sign[0] >= quoted]
-    if quoted is None and explained(signs) and signs[-1][0] < start + TAIL * (end - start):
+    if (
+        quoted is None
+        and explained(signs)
+        and signs[-1][0] < start + TAIL * (end - start)
+        and shows_examples(blob, start, signs)
+    ):
         later = _later_convention(blob, signs[-1][0] + 1, end, library)
         if later is not None:  # the prompt showed another convention
             hits, library = later
@@ -125,7 +131,7 @@ def infer(blob: bytes, start: int, end: int, hits: list[Hit], library: Library) 
         hits, library = _with_conventions(blob, quoted or start, end, hits, library, signs)
     if any(group == WEAK_CALLS for _, _, group in signs):
         hits, library = _promoted(hits, library)
-    if quoted is None:
+    if quoted is None and library is not known:
         signs, tasks, turns = signs_of(hits, library)
         quoted = examples_end(blob, start, end, signs, tasks, turns)
         hits = hits if quoted is None else _behind(hits, quoted)

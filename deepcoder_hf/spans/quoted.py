@@ -82,6 +82,12 @@ def examples_end(
     return _earlier_convention(agent)
 
 
+def shows_examples(blob: bytes, start: int, signs: Sequence[Sign]) -> bool:
+    """Whether a prompt announces examples or a format shortly before the first sure marker."""
+    first = signs[0][0]
+    return _ANNOUNCED.search(blob, max(start, first - NEAR), first + 20) is not None
+
+
 def _earlier_convention(agent: Sequence[Sign]) -> int | None:
     """Where the second of two complete conventions begins, if one ends before the other begins."""
     groups: dict[str, list[Sign]] = {}

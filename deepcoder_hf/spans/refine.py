@@ -177,7 +177,7 @@ def _divided(out: Segments, index: int, left: Left, right: Right, stop: int) -> 
         left = "call"  # nothing stands under the marker: the result may be empty
     if left in ("result", "user") and _BLANK.search(out.ahead.blob, words, stop) is None:
         return [out.items[index]]  # one paragraph is its marker's
-    if left == "result" and (right == "agent" or "reasoning" in out.labelled) and _is_long(out.ahead.blob, words, stop):
+    if left == "result" and (right == "agent" or out.thoughts_marked) and _is_long(out.ahead.blob, words, stop):
         return [out.items[index]]  # where the agent marks its thoughts, a long result is one
     parts = divide(out.ahead.blob, words, stop, left, right)
     segments: list[Segment] = []

@@ -109,6 +109,12 @@ class Segments:
         results = sum(item[1] == OBSERVATION and item[4] not in loose for item in self.items)
         return results > 0 and 2 * results >= calls
 
+    @cached_property
+    def thoughts_marked(self) -> bool:
+        """Whether a marker shows some of what the agent thinks; ask when the machine is done."""
+        loose = NAMES.values()
+        return any(item[1] == REASONING and item[4] not in loose for item in self.items)
+
     def before(self, start: int) -> int:
         """The type of what stands directly before a marker: OTHER where undecided text does."""
         if not self.last_is_loose():
