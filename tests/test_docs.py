@@ -80,7 +80,9 @@ def test_python_snippets_of_the_readme_run(workspace: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert re.fullmatch(r"\d+ \d+ \d+\n", done.stdout)
+    counts, *spans = done.stdout.splitlines()
+    assert re.fullmatch(r"\d+ \d+ \d+", counts)
+    assert [span.split()[0] for span in spans] == ["reasoning", "action"]
 
 
 def test_shell_snippets_of_the_readme_run(workspace: Path) -> None:

@@ -22,7 +22,7 @@ CASES = [(gold, how) for gold in FILES for how in ("whole", "left out")]
 FLOORS = {
     ("shipped", "whole"): {"reasoning": 0.985, "action": 0.988, "observation": 0.963, "exact_records": 0.81},
     ("shipped", "left out"): {"reasoning": 0.835, "action": 0.79, "observation": 0.79, "exact_records": 0.65},
-    ("dev", "whole"): {"reasoning": 0.987, "action": 0.997, "observation": 0.994, "exact_records": 0.925},
+    ("dev", "whole"): {"reasoning": 0.987, "action": 0.997, "observation": 0.992, "exact_records": 0.925},
     ("dev", "left out"): {"reasoning": 0.85, "action": 0.895, "observation": 0.95, "exact_records": 0.62},
 }
 MOST_FALSE = {

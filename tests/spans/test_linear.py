@@ -50,6 +50,9 @@ HOSTILE: dict[str, Callable[[int], str]] = {
     "objects that never end": lambda n: '{"thought": "a"\n' * (n // 16),
     "paragraphs after a call": lambda n: "Action: ls\n" + "a\n\n" * (n // 3),
     "calls and paragraphs": lambda n: "Action: ls\n\na\n\nb\n\n" * (n // 18),
+    "escapes that never end": lambda n: '{"' + '\\"' * (n // 2),
+    "indented cells": lambda n: " In [1]: x = 1\n" * (n // 15),
+    "closed calls in one line": lambda n: "a <tool_call>b</tool_call> c " * (n // 29),
     "examples that are announced": lambda n: "Examples:\nThought: a\n" * (n // 21),
 }
 
@@ -119,3 +122,9 @@ def test_a_long_text_of_it_is_partitioned(name: str) -> None:
 def test_two_hundred_thousand_nested_tags_are_partitioned() -> None:
     text = "<think>" * 200_000 + "</think>" * 200_000
     check_partition(DETECTOR.detect(text), len(text))
+
+
+@pytest.mark.parametrize("name", ["escapes that never end", "indented cells", "closed calls in one line"])
+def test_what_expressions_search_twice_would_never_end(name: str) -> None:
+    """A quadratic search in C makes no calls that could be counted, but takes hours on this much text."""
+    check_partition(DETECTOR.detect(HOSTILE[name](1_500_000)), len(HOSTILE[name](1_500_000)))
