@@ -142,7 +142,23 @@ class Context:
             return sure or self.agent_seen or self.ahead.result_follows(closing[1])
         if around == "reasoning":
             return self.ahead.turn_ends(closing[1]) or self.answered(closing[1], labelled=True)
-        return sure or self.answered(closing[1], labelled=False)
+        first = hit[0] <= self.out.fresh and self.whole and not self.agent_seen
+        return sure or (first and self._thoughts_follow(closing[1])) or self.answered(closing[1], labelled=False)
+
+    def _thoughts_follow(self, position: int) -> bool:
+        """Whether labelled reasoning begins behind a fence with which a text begins, and behind others like it."""
+        at = bisect_left(self.hits, (position,))
+        while at < len(self.hits) and self.hits[at][0] <= self.ahead.skip_space(position):
+            hit = self.hits[at]
+            marker = self.library.markers[hit[2]]
+            if any(self.library.patterns[index].span_type == "reasoning" for index in marker.opens):
+                return True
+            closing = self.ahead.closing_fence(hit[1]) if marker.fence == "open" else None
+            if closing is None:
+                return False
+            position = closing[1]
+            at = bisect_left(self.hits, (position,))
+        return False
 
     def answered(self, position: int, labelled: bool) -> bool:
         """Whether a result follows a fence: a marked one, or words that sound like the world's.
