@@ -126,9 +126,22 @@ def fill_cache(
     if workers > 1:
         _run_pool(raw, missing, config, workers, report)
     else:
-        for shard in missing:
-            report(*run_shard(raw, shard, config))
+        _run_here(raw, missing, config, report)
     return n_cached
+
+
+def _run_here(raw: Dataset, shards: list[Shard], config: Config, report: Callable[[int, int], None]) -> None:
+    """Process shards in this process; Ctrl-C that falls into a finalizer, where it cannot be raised, ends them too."""
+    global _interrupted
+    _interrupted, hook = False, sys.unraisablehook
+    sys.unraisablehook = _note_interrupt
+    try:
+        for shard in shards:
+            report(*run_shard(raw, shard, config))
+            if _interrupted:
+                raise KeyboardInterrupt
+    finally:
+        sys.unraisablehook = hook
 
 
 def _is_whole(shard: Shard) -> bool:
@@ -173,7 +186,7 @@ def _start_worker() -> None:
 
 
 def _note_interrupt(unraisable: sys.UnraisableHookArgs) -> None:
-    """Ctrl-C in a finalizer cannot be raised: it is remembered, so that the worker stops after this shard."""
+    """Ctrl-C in a finalizer cannot be raised: it is remembered, so that the process stops after this shard."""
     global _interrupted
     if issubclass(unraisable.exc_type, KeyboardInterrupt):
         _interrupted = True
@@ -182,7 +195,7 @@ def _note_interrupt(unraisable: sys.UnraisableHookArgs) -> None:
 
 
 _interrupted = False
-"""Whether Ctrl-C has reached this worker; what still waits for it is not begun."""
+"""Whether Ctrl-C has reached this process; what still waits for it is not begun."""
 
 
 def _work(raw: Dataset, shard: Shard, config: Config) -> tuple[int, int]:
