@@ -6,9 +6,10 @@ dedicated flag. `load_config` (deepcoder_hf/settings.py) reads the files; this m
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 DEFAULT_MODEL = "Qwen/Qwen3-30B-A3B"
 Ratio = Field(ge=0.0, le=1.0)
@@ -35,13 +36,30 @@ class ReadersConfig(Section):
     """Most bytes one compressed byte may expand to, once 64 MiB have come out; reason `compression_ratio`."""
     licence: str | None = None
     """Licence of the source, recorded in each row's metadata where the record names none."""
+    max_unread_ratio: float = Field(default=0.01, ge=0.0, le=1.0)
+    """Most of a record's text that may stand in fields which its reader does not know; reason `unread_fields`."""
+    ignore: tuple[str, ...] = ()
+    """Paths of fields that may stay unread, such as `patch` (at any depth) or `info.*`; see readers/claims.py."""
 
 
 class RenderingConfig(Section):
-    """How structured records become text."""
+    """How structured records become text; flattened records stay as they are."""
 
-    layout: Literal["plain"] = "plain"
-    """`plain`: the documented layout of rendering/plain.py."""
+    template: str = "auto"
+    """auto: the tokenizer's own chat template, else `chatml` where it knows <|im_start|>, else `plain`; `tokenizer`:
+    its own or an error; `chatml`: rendering/chatml.jinja; `plain`: rendering/plain.py; else the path of a template."""
+    reasoning: Literal["keep", "template", "per_turn"] = "keep"
+    """What becomes of reasoning that a chat template leaves out of past turns. keep: rendered all the same, by a switch
+    of the template, else per_turn; template: left out, and counted; per_turn: a row for each turn as it was prompted."""
+    control_tokens: Literal["escape", "keep", "fail"] = "escape"
+    """Control tokens that stand literally in system, user or tool text: encoded as ordinary characters, left as they
+    are, or the reject `control_token`."""
+    switches: dict[str, str | bool | int | float] = {}
+    """Variables for the chat template, such as `enable_thinking: false`."""
+
+    def __hash__(self) -> int:
+        """Like `==`: the order of the switches does not count."""
+        return hash((self.template, self.reasoning, self.control_tokens, frozenset(self.switches.items())))
 
 
 class PatternConfig(Section):
@@ -102,6 +120,25 @@ class TokensConfig(Section):
     """What happens to a longer trajectory: several windows, a counted drop, a cut row, or an error that stops."""
 
 
+PresetName = Literal["sad", "trl", "axolotl", "renderers"]
+PRESETS: dict[str, dict[str, str]] = {
+    "sad": {},
+    "trl": {"turn_end": "trained", "empty_think": "reasoning", "summary": "reasoning"},
+    "axolotl": {"summary": "reasoning"},
+    "renderers": {"empty_think": "reasoning", "summary": "reasoning"},
+}
+"""What other tools train, as mask settings; measured on the Qwen3 tokenizer by benchmarks/compare_masks.py.
+
+sad: the defaults of `MasksConfig`. trl: TRL 1.16, SFTTrainer with assistant_only_loss=True: its training template for
+Qwen3 puts the whole turn but its header between the generation marks. axolotl: 0.19.0, type chat_template with its
+defaults (roles_to_train assistant, train_on_eos turn): it finds a turn by rendering the conversation again with another
+content there, so what the template writes both times is not trained. renderers: 0.1.12, build_training_sample of
+Qwen3Renderer: what the model samples. All three train reasoning whoever wrote it, hence `summary`. None of them knows
+two masks: a preset says which tokens are trained, and leaves as what (`answer`, `preamble`) at the defaults. `straddle` is
+in no preset, each tool has a way of its own with tokens over span borders. Turns that the source marks as not to be
+trained are trained in no preset (TRL reads no such mark; the others do where they are told its name)."""
+
+
 class MasksConfig(Section):
     """Which span types are trained as what."""
 
@@ -109,8 +146,41 @@ class MasksConfig(Section):
     """Visible answers: trained as action (the paper's grouping), in labels only (`own`), or not at all."""
     preamble: Literal["reasoning", "action", "none"] = "reasoning"
     """Visible text before a call in the same turn."""
+    reasoning: Literal["reasoning", "none"] = "reasoning"
+    """Reasoning, with its tags."""
+    action: Literal["action", "none"] = "action"
+    """Calls, with what wraps them."""
+    stop: Literal["trained", "none"] = "trained"
+    """The token that ends an agent's turn: trained where anything of the turn is, or never."""
+    turn_end: Literal["trained", "none"] = "none"
+    """What the template writes between the stop token and the next turn (a newline): nobody's, or trained like it."""
+    empty_think: Literal["reasoning", "none"] = "none"
+    """Empty think blocks that the template puts into a turn without reasoning."""
+    summary: Literal["reasoning", "none"] = "none"
+    """Reasoning that the provider has summarised."""
     straddle: Literal["first", "majority", "none"] = "first"
     """Who owns a token over a span border: the span of its first character, of most characters, or nobody."""
+    preset: PresetName | None = Field(default=None, exclude=True)
+    """What another tool trains (`PRESETS`): fills in the settings above that are not given, and is then null again."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, given: Any) -> Any:
+        """Put the settings of a preset beneath those that are given; a preset that is none is left to be reported."""
+        name = given.get("preset") if isinstance(given, Mapping) else None
+        if not isinstance(name, str) or name not in PRESETS:
+            return given
+        return {**PRESETS[name], **{key: value for key, value in given.items() if key != "preset"}}
+
+
+def preset_of(masks: MasksConfig) -> str | None:
+    """The preset that these settings are, whoever owns the tokens over span borders; None where they are none."""
+    return next((name for name in PRESETS if with_preset(masks, name) == masks), None)
+
+
+def with_preset(masks: MasksConfig, name: str) -> MasksConfig:
+    """The settings of a preset, with the owner of tokens over span borders of other settings."""
+    return MasksConfig.model_validate({"preset": name, "straddle": masks.straddle})
 
 
 class FiltersConfig(Section):

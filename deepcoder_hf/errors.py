@@ -5,9 +5,11 @@
     ├── InputError (ValueError)             an input path is missing, empty or not readable: stops
     ├── OutputError (OSError)               the output cannot be written: stops
     ├── TokenizerError (ValueError)         the tokenizer cannot be loaded or used: stops
+    ├── TemplateError (ValueError)          a chat template cannot be compiled or costs too much: stops
     ├── SchemaError (ValueError)            a dataset lacks the columns that a stage needs: stops
     ├── RecordError (ValueError)            a record is bad: becomes a counted reject
-    │   └── UnknownFormatError              no reader takes the record
+    │   ├── UnknownFormatError              no reader takes the record
+    │   └── TemplateRefused                 the chat template raises on the record
     ├── SpanError (ValueError)              spans do not partition their text
     └── AlignmentError (ValueError)         tokens and spans do not fit each other
 
@@ -37,6 +39,10 @@ class TokenizerError(DeepcoderError, ValueError):
     """A tokenizer cannot be found, is slow (no offsets), or lacks what a setting needs."""
 
 
+class TemplateError(DeepcoderError, ValueError):
+    """A chat template is not valid, or renders without end: the message says which limit it goes beyond."""
+
+
 class SchemaError(DeepcoderError, ValueError):
     """A dataset does not have the columns, types or provenance that a stage expects."""
 
@@ -62,6 +68,13 @@ class UnknownFormatError(RecordError):
     """No reader takes the record; the message lists the formats that are known."""
 
     def __init__(self, message: str = "", reason: str = "unknown_format") -> None:
+        super().__init__(message, reason)
+
+
+class TemplateRefused(RecordError):
+    """The chat template raises on the record, as `apply_chat_template` does; the message has the template's words."""
+
+    def __init__(self, message: str = "", reason: str = "template_refused") -> None:
         super().__init__(message, reason)
 
 

@@ -13,7 +13,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any
 
-from deepcoder_hf.config import Config
+from deepcoder_hf.config import Config, ReadersConfig
 
 STAGE_SOURCES = (
     "readers",
@@ -48,13 +48,13 @@ def _add(sha: Any, node: Traversable) -> None:
     if node.is_dir():
         for child in sorted(node.iterdir(), key=lambda n: n.name):
             _add(sha, child)
-    elif node.name.endswith((".py", ".yaml")):
+    elif node.name.endswith((".py", ".yaml", ".jinja")):
         sha.update(node.name.encode() + b"\0" + node.read_bytes())
 
 
-def parsed_fingerprint(records_fingerprint: str, licence: str | None) -> str:
+def parsed_fingerprint(records_fingerprint: str, readers: ReadersConfig) -> str:
     """Fingerprint of the raw rows that readers make of records in memory; `datasets` would not see changed readers."""
-    return digest([records_fingerprint, licence, code_digest()])
+    return digest([records_fingerprint, readers.model_dump(mode="json"), code_digest()])
 
 
 def rows_fingerprint(raw_fingerprint: str, config: Config) -> str:

@@ -97,7 +97,7 @@ class TrajectoryProcessor:
         if set(RAW_FEATURES) <= set(dataset.column_names):
             dataset = dataset.select_columns(list(RAW_FEATURES))
         else:
-            fingerprint = parsed_fingerprint(dataset._fingerprint, self.config.readers.licence)
+            fingerprint = parsed_fingerprint(dataset._fingerprint, self.config.readers)
             cache_file = cache_root(self.config) / f"raw-{fingerprint}.arrow"  # workers map the file; memory they copy
             cache_file.parent.mkdir(parents=True, exist_ok=True)
             with quiet():
@@ -107,7 +107,7 @@ class TrajectoryProcessor:
                     with_indices=True,
                     remove_columns=dataset.column_names,
                     features=RAW_FEATURES,
-                    fn_kwargs={"licence": self.config.readers.licence},
+                    fn_kwargs={"readers": self.config.readers},
                     cache_file_name=str(cache_file),
                     new_fingerprint=fingerprint,
                 )
@@ -121,6 +121,7 @@ class TrajectoryProcessor:
         num_proc: int | None = None,
         limit: int | None = None,
         overwrite: bool = False,
+        only_rejected: str | Path | None = None,
         progress: Progress | None = None,
         on_read: Callable[[int], None] | None = None,
     ) -> dict[str, Any]:
@@ -133,6 +134,8 @@ class TrajectoryProcessor:
             num_proc: Processes.
             limit: Take only so many records.
             overwrite: Replace an output that this tool wrote.
+            only_rejected: The rejects of an earlier run (its rejected.jsonl, or its output folder): take only the
+                records that stand in it, by file and line.
             progress: Called after each shard.
             on_read: Called with the number of records once they are read.
 
@@ -152,6 +155,8 @@ class TrajectoryProcessor:
         raw = load_trajectories(inputs, num_proc=num_proc, cache_dir=cache_dir, readers=readers, limit=limit)
         if not len(raw):
             raise InputError(f"{_names(inputs)}: expected trajectories, got no record; the files are empty")
+        if only_rejected is not None:
+            raw = _rejected_rows(raw, Path(only_rejected))
         if on_read is not None:
             on_read(len(raw))
         run = self.run(raw, num_proc, progress)
@@ -215,6 +220,31 @@ class TrajectoryProcessor:
 
 def _names(inputs: Paths) -> str:
     return ", ".join(map(str, [inputs] if isinstance(inputs, str | Path) else inputs))
+
+
+def _rejected_rows(raw: Dataset, rejects: Path) -> Dataset:
+    """The raw rows of the records that an earlier run rejected.
+
+    Raises:
+        InputError: The file names no record of this input.
+    """
+    file = rejects / REJECTS if rejects.is_dir() else rejects
+    try:
+        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        wanted = {(line["source"], line["line"]) for line in lines}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{file}: expected the rejected.jsonl of an earlier run ({type(error).__name__}: {error})"
+        ) from None
+    columns = raw.with_format("arrow").select_columns(["source_path", "line"])[:]
+    places = zip(columns.column("source_path").to_pylist(), columns.column("line").to_pylist(), strict=True)
+    chosen = [number for number, place in enumerate(places) if place in wanted]
+    if not chosen:
+        raise InputError(
+            f"{file}: none of its {len(wanted)} records stands in this input; name the same files or folder as in the "
+            "run that rejected them"
+        )
+    return raw.select(chosen)
 
 
 def _check_inputs(inputs: Paths, target: Path) -> None:

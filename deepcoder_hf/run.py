@@ -60,7 +60,7 @@ class Run:
         Args:
             on_reject: Called with each record that was not kept; see `rejects`.
         """
-        report, duplicates = ReportBuilder(), self._duplicates()
+        report, duplicates = ReportBuilder(self.config.masks), self._duplicates()
         for part in self._parts():
             kept, keep = self._judge(part, report, duplicates, on_reject)
             report.add_rows(kept)
@@ -70,7 +70,7 @@ class Run:
 
     def dataset(self) -> Dataset:
         """The kept rows as one `Dataset` over the cache files, without a copy."""
-        report, duplicates = ReportBuilder(), self._duplicates()
+        report, duplicates = ReportBuilder(self.config.masks), self._duplicates()
         keeps = [self._judge(part, report, duplicates)[1] for part in self._parts()]
         if not self.shards:
             return Dataset.from_dict({name: [] for name in SAD_FEATURES}, features=SAD_FEATURES)
@@ -114,7 +114,7 @@ class Run:
     def rejects(self) -> list[dict[str, Any]]:
         """Records that were not kept: source, line, status, reason, message and, where reading failed, an excerpt."""
         found: list[dict[str, Any]] = []
-        report, duplicates = ReportBuilder(), self._duplicates()
+        report, duplicates = ReportBuilder(self.config.masks), self._duplicates()
         for part in self._parts():
             self._judge(part, report, duplicates, found.append)
         return found
@@ -147,8 +147,8 @@ class Run:
             reasons = [REASON if again else reason for reason, again in zip(reasons, repeated, strict=True)]
         keep = np.array([state == "kept" for state in status], bool)
         begins = np.flatnonzero(first)
-        formats, unread = (outcome.field(name).to_pylist() for name in ("source_format", "unread"))
-        report.add_records(*_at(begins, status, reasons, formats, unread))
+        formats, parts = (outcome.field(name).to_pylist() for name in ("source_format", "part"))
+        report.add_records(status, reasons, formats, first.tolist(), parts)
         if on_reject is not None:
             for n in begins[~keep[begins]].tolist():
                 on_reject(_reject(outcome[n].as_py(), status[n], reasons[n]))
@@ -159,15 +159,12 @@ def _reject(row: dict[str, Any], status: str, reason: str | None) -> dict[str, A
     return {
         "source": row["source_path"],
         "line": row["line"],
+        "part": row["part"],
         "status": status,
         "reason": reason,
         "message": row["message"] or "exactly the text of an earlier trajectory",
         "record": _excerpt(row["excerpt"]),
     }
-
-
-def _at(rows: npt.NDArray[np.int64], *columns: list[Any]) -> Iterator[list[Any]]:
-    return ([column[n] for n in rows] for column in columns)
 
 
 def _select(part: pa.Table, keep: npt.NDArray[np.bool_]) -> pa.Table:

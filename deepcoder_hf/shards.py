@@ -47,7 +47,7 @@ def cache_root(config: Config) -> Path:
 
 def plan_shards(raw: Dataset, config: Config) -> list[Shard]:
     """Cut raw rows into shards by records and bytes; the plan depends on the data and the settings alone."""
-    sizes = _row_bytes(raw)
+    sizes, inside = _row_bytes(raw), _inside_record(raw)
     fingerprint = rows_fingerprint(raw._fingerprint, config)
     beside = Path(raw.cache_files[0]["filename"]).parent if raw.cache_files else cache_root(config)
     folder = beside / f"sad-{fingerprint}"
@@ -58,12 +58,19 @@ def plan_shards(raw: Dataset, config: Config) -> list[Shard]:
         before = int(ends[start - 1]) if start else 0
         stop = int(np.searchsorted(ends, before + config.dataset.shard_bytes, "right"))
         stop = min(max(stop, start + 1), start + config.dataset.shard_records, total)
+        while stop < total and inside[stop]:
+            stop += 1
         mean = max(1.0, (int(ends[stop - 1]) - before) / (stop - start))
         batch_size = int(min(max(BATCH_BYTES // mean, 1), 1000))
         name = f"{start:09d}-{stop:09d}"
         shards.append(Shard(start, stop, batch_size, str(folder / f"{name}.arrow"), f"{fingerprint}-{name}"))
         start = stop
     return shards
+
+
+def _inside_record(raw: Dataset) -> npt.NDArray[np.bool_]:
+    """Which raw rows are not the first of their record: a shard never ends before one; bool [rows]."""
+    return np.asarray(raw.with_format("numpy")["part"][:]) > 0
 
 
 def _row_bytes(raw: Dataset) -> npt.NDArray[np.int64]:

@@ -8,24 +8,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
 
-from deepcoder_hf.config import Config
-from deepcoder_hf.dataset.detected import FRAME, Detected
+from deepcoder_hf.config import Config, ReadersConfig, RenderingConfig, TokensConfig
+from deepcoder_hf.dataset.detected import FRAME, Detected, Rendering
 from deepcoder_hf.dataset.finish import finish_rows
-from deepcoder_hf.dataset.raw import raw_row, table_of
+from deepcoder_hf.dataset.raw import raw_rows, table_of
 from deepcoder_hf.errors import RecordError, SchemaError
 from deepcoder_hf.readers import TrajectoryParser
 from deepcoder_hf.readers.nulls import without_invented
-from deepcoder_hf.rendering.clean import clean, normalize_across
-from deepcoder_hf.rendering.plain import Piece, render_plain
+from deepcoder_hf.rendering.clean import clean
+from deepcoder_hf.rendering.layouts import Layouts, TokenizerFacts
+from deepcoder_hf.rendering.rendered import Rendered
+from deepcoder_hf.rendering.turns import Turn, turns_of
+from deepcoder_hf.rendering.units import typed_conversation
 from deepcoder_hf.spans.columns import from_tuples
 from deepcoder_hf.spans.detector import SpanDetector
-from deepcoder_hf.spans.resolve import SpanTuple, number_steps
-from deepcoder_hf.spans.types import TYPE_IDS
+from deepcoder_hf.spans.resolve import SpanTuple
+from deepcoder_hf.tokens.load import chat_facts
 from deepcoder_hf.tokens.tokenizer import cached_tokenizer
 from deepcoder_hf.trajectory import from_json
 
@@ -33,21 +39,24 @@ MAX_EXCERPT = 10_000
 """Characters of a record that a reject keeps."""
 
 
-def parse_records(batch: Mapping[str, Sequence[Any]], indices: Sequence[int], licence: str | None = None) -> pa.Table:
+def parse_records(
+    batch: Mapping[str, Sequence[Any]], indices: Sequence[int], readers: ReadersConfig | None = None
+) -> pa.Table:
     """Records of any known format, a column a key -> raw rows.
 
     Args:
         batch: Columns, as `Dataset.map(batched=True)` gives them.
         indices: Number of each record; it becomes the line (from 1).
-        licence: Licence to note where a record names none.
+        readers: Limits of what is read, and the licence to note where a record names none.
 
     Returns:
         Columns of `RAW_FEATURES`; a record that cannot be read has a `reject_reason`.
     """
-    parser, names = TrajectoryParser(), list(batch)
+    parser, names = TrajectoryParser(readers), list(batch)
     rows = [
-        raw_row(without_nulls(dict(zip(names, values, strict=True))), "", index + 1, parser, licence)
+        row
         for values, index in zip(zip(*batch.values(), strict=True), indices, strict=True)
+        for row in raw_rows(without_nulls(dict(zip(names, values, strict=True))), "", index + 1, parser)
     ]
     return table_of(rows)
 
@@ -93,35 +102,84 @@ def _detect(table: pa.Table, config: Config) -> Detected:
     frame = {name: table.column(name).to_pylist() for name in FRAME}
     stored = [text.as_py() if hasattr(text, "as_py") else text for text in _strings(table.column("trajectory"))]
     nfc = cached_tokenizer(config.tokens).nfc
-    rendered = [_render(stored[n], frame, n) for n in range(len(stored))]
-    texts: list[str] = []
-    jobs: list[tuple[str, str | None]] = []
-    plans: list[list[Piece]] = []
-    originals: list[str | None] = []
-    n_replaced: list[int] = []
-    for pieces, _ in rendered:
-        cleaned, count = [], 0
-        for piece in pieces:
-            text, replaced = clean(piece.text, nfc)
-            count += replaced
-            cleaned.append(text)
-            if piece.kind is None:
-                jobs.append((text, piece.role))
-        alone = len(pieces) == 1 and pieces[0].role is None and pieces[0].kind is None
-        originals.append(_storable(pieces[0].text) if alone and cleaned[0] != pieces[0].text else None)
-        plans.append(
-            [Piece(t, p.kind, p.subtype, p.role, p.call_follows) for t, p in zip(cleaned, pieces, strict=True)]
-        )
-        n_replaced.append(count)
-    found = iter(SpanDetector(config.spans).detect_tuples([t for t, _ in jobs], [role for _, role in jobs]))
-    spans: list[list[SpanTuple]] = []
-    for plan in plans:
-        text, row = _assemble(plan, found, nfc)
-        texts.append(text)
-        spans.append(row)
-    excerpts = [s[:MAX_EXCERPT] if frame["reject_reason"][n] else None for n, s in enumerate(stored)]
-    metadata = [facts for _, facts in rendered]
-    return Detected(frame, excerpts, texts, originals, metadata, n_replaced, from_tuples(spans))
+    drafts = [_draft(stored[n], frame, n, nfc) for n in range(len(stored))]
+    pieces = [
+        piece for draft in drafts for turn in draft.turns for piece in (*turn.reasoning, *turn.content)
+        if piece.kind is None
+    ]  # fmt: skip
+    found = iter(SpanDetector(config.spans).detect_tuples([p.text for p in pieces], [p.role for p in pieces]))
+    layouts = cached_layouts(config.rendering, config.tokens)
+    batch = _Batch(frame)
+    for row, draft in enumerate(drafts):
+        rendered: list[Rendered] = []
+        if draft.turns:
+            conversation = typed_conversation(draft.turns, found)
+            try:
+                rendered = layouts.render(conversation, draft.tools)
+            except RecordError as error:
+                _reject(frame, row, error)
+        batch.add(row, rendered or [Rendered("", [], [], [])], draft, stored[row][:MAX_EXCERPT], nfc)
+    return batch.detected()
+
+
+@dataclass(slots=True)
+class _Draft:
+    """One trajectory before detection."""
+
+    turns: list[Turn] = field(default_factory=list)
+    tools: tuple[str, ...] = ()
+    metadata: dict[str, Any] = field(default_factory=dict)
+    original: str | None = None
+    n_replaced: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+class _Batch:
+    """Collects the renderings of a batch; a trajectory may have several.
+
+    Args:
+        frame: The columns of `FRAME` of the raw rows.
+    """
+
+    def __init__(self, frame: dict[str, list[Any]]) -> None:
+        self._frame = frame
+        self._rows: list[int] = []
+        self._texts: list[str] = []
+        self._spans: list[list[SpanTuple]] = []
+        self._excerpts: list[str | None] = []
+        self._originals: list[str | None] = []
+        self._metadata: list[dict[str, Any]] = []
+        self._n_replaced: list[int] = []
+        self._renderings: list[Rendering] = []
+
+    def add(self, row: int, renderings: list[Rendered], draft: _Draft, excerpt: str, nfc: bool) -> None:
+        """Add the renderings of one raw row."""
+        for number, rendered in enumerate(renderings):
+            if nfc and clean(rendered.text, nfc)[0] != rendered.text:  # a mark joined the character before its field
+                rendered.normalize()
+            facts = {**draft.metadata, **({"rendering": rendered.facts} if rendered.facts else {})}
+            if rendered.cuts:
+                facts["escaped"] = rendered.cuts
+            counts = {**rendered.counts, **(draft.counts if number == 0 else {}), "escaped": len(rendered.cuts)}
+            self._rows.append(row)
+            self._texts.append(rendered.text)
+            self._spans.append(rendered.spans)
+            self._excerpts.append(excerpt)
+            self._originals.append(draft.original)
+            self._metadata.append(facts)
+            self._n_replaced.append(draft.n_replaced if number == 0 else 0)
+            templated = rendered.facts.get("template", "plain") != "plain"
+            view = (number, len(renderings))
+            self._renderings.append(Rendering(view, templated, rendered.cuts, rendered.payload, rendered.read, counts))
+
+    def detected(self) -> Detected:
+        """The batch."""
+        frame = {name: [values[row] for row in self._rows] for name, values in self._frame.items()}
+        columns = from_tuples(self._spans)
+        return Detected(
+            frame, self._excerpts, self._texts, self._originals, self._metadata, self._n_replaced, columns,
+            self._renderings,
+        )  # fmt: skip
 
 
 def _strings(column: pa.ChunkedArray) -> list[str]:
@@ -135,42 +193,53 @@ def _storable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _render(stored: str, frame: dict[str, list[Any]], row: int) -> tuple[list[Piece], dict[str, Any]]:
-    """Pieces and metadata of one record; a record that cannot be rendered gets its reject written into the frame."""
+def _draft(stored: str, frame: dict[str, list[Any]], row: int, nfc: bool) -> _Draft:
+    """The turns of one record; a record that cannot be used gets its reject written into the frame."""
+    draft = _Draft()
     if frame["reject_reason"][row]:
-        return [], {}
+        return draft
     trajectory = from_json(stored, frame["source_format"][row])
+
+    def cleaned(text: str) -> str:
+        made, count = clean(text, nfc)
+        draft.n_replaced += count
+        return made
+
+    draft.metadata = dict(trajectory.metadata)
+    draft.tools = tuple(cleaned(tool) for tool in trajectory.tools)
     try:
-        pieces = render_plain(trajectory)
-        if not any(piece.text.strip() for piece in pieces):
-            raise RecordError("the record holds no text; expected at least one step or message", "empty_record")
+        draft.turns = turns_of(trajectory, cleaned, draft.counts)
     except RecordError as error:
-        frame["reject_reason"][row], frame["reject_message"][row] = error.reason, str(error)
-        return [], {}
-    return pieces, dict(trajectory.metadata)
+        _reject(frame, row, error)
+        return draft
+    if len(trajectory.steps) == 1 and trajectory.steps[0].source == "text":
+        text = trajectory.steps[0].message or ""
+        draft.original = _storable(text) if draft.turns[0].content[0].text != text else None
+    return draft
 
 
-def _assemble(plan: list[Piece], found: Iterable[list[SpanTuple]], nfc: bool) -> tuple[str, list[SpanTuple]]:
-    """Join pieces and their spans to one text with spans that partition it."""
-    if len(plan) == 1 and plan[0].kind is None:
-        return plan[0].text, next(iter(found))
-    spans: list[SpanTuple] = []
-    position = 0
-    for piece in plan:
-        end = position + len(piece.text)
-        if piece.kind is not None:
-            spans.append((position, end, piece.kind, piece.subtype, 1.0, "", "structure", 0))
-        else:
-            for span in next(iter(found)):
-                kind, subtype = span[2], span[3]
-                if piece.call_follows and kind == TYPE_IDS["answer"]:
-                    kind, subtype = TYPE_IDS["reasoning"], "preamble"
-                spans.append((span[0] + position, span[1] + position, kind, subtype, *span[4:]))
-        position = end
-    text = "".join(piece.text for piece in plan)
-    checked, _ = clean(text, nfc)
-    if checked != text:  # a combining mark at a piece's start joined the character before it
-        text, borders = normalize_across(text, [0, *(span[1] for span in spans)])
-        moved = zip(borders, borders[1:], spans, strict=False)
-        spans = [(start, end, *span[2:]) for start, end, span in moved if end > start]
-    return text, number_steps(spans)
+def _reject(frame: dict[str, list[Any]], row: int, error: RecordError) -> None:
+    frame["reject_reason"][row] = error.reason
+    frame["reject_message"][row] = f"{frame['source_path'][row]}:{frame['line'][row]}: {error}"
+
+
+def cached_layouts(rendering: RenderingConfig, tokens: TokensConfig) -> Layouts:
+    """The layouts of a configuration, made once a process.
+
+    Raises:
+        ConfigError: rendering.template asks for a template that is not there.
+        TemplateError: The template is not valid.
+    """
+    return _layouts(rendering.model_dump_json(), tokens)
+
+
+@lru_cache(maxsize=4)
+def _layouts(rendering: str, tokens: TokensConfig) -> Layouts:
+    tokenizer = cached_tokenizer(tokens)
+    facts = chat_facts(tokens.model_name)
+    special_tokens = dict(facts.special_tokens)
+    if tokenizer.eos_token:
+        special_tokens.setdefault("eos_token", tokenizer.eos_token)
+    special, added = tokenizer.control_tokens(special=True), tokenizer.control_tokens()
+    settings = RenderingConfig.model_validate_json(rendering)
+    return Layouts(settings, TokenizerFacts(facts.template, special_tokens, special, added))

@@ -12,7 +12,7 @@ from datasets import IterableDataset
 
 from deepcoder_hf.config import Config
 from deepcoder_hf.dataset.features import RAW_FEATURES, SAD_FEATURES
-from deepcoder_hf.dataset.raw import raw_row, table_of
+from deepcoder_hf.dataset.raw import raw_rows, table_of
 from deepcoder_hf.filters.duplicates import REASON, Duplicates
 from deepcoder_hf.readers import TrajectoryParser
 from deepcoder_hf.stages import process_records, without_nulls
@@ -61,16 +61,13 @@ def _rows(dataset: IterableDataset, config: Config) -> Iterator[dict[str, Any]]:
 
 
 def _raw_tables(dataset: IterableDataset, config: Config) -> Iterator[pa.Table]:
-    parser, position = TrajectoryParser(), 0
+    parser, position = TrajectoryParser(config.readers), 0
     if dataset.column_names and set(dataset.column_names) == set(RAW_FEATURES):
         yield from dataset.with_format("arrow").iter(batch_size=BATCH_ROWS)
         return
     for batch in dataset.iter(batch_size=BATCH_ROWS):
         names = list(batch)
         records = [dict(zip(names, values, strict=True)) for values in zip(*batch.values(), strict=True)]
-        rows = [
-            raw_row(without_nulls(record), "", position + n + 1, parser, config.readers.licence)
-            for n, record in enumerate(records)
-        ]
-        position += len(rows)
-        yield table_of(rows)
+        found = [raw_rows(without_nulls(record), "", position + n + 1, parser) for n, record in enumerate(records)]
+        position += len(records)
+        yield table_of([row for rows in found for row in rows])

@@ -1,4 +1,4 @@
-"""Trajectory, Step and ToolCall: the record that travels between reading and rendering.
+"""Trajectory, Step, ToolCall and Observation: the record that travels between reading and rendering.
 
 Field names follow ATIF (Agent Trajectory Interchange Format): `steps`, `source`, `message`, `reasoning_content`,
 `tool_calls`, `observation.results`. One thing is added: `source="text"` marks a step whose text came flattened, roles
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 import orjson
@@ -18,6 +18,7 @@ NOT_ORJSON = " "
 """Before JSON with what orjson refuses (lone surrogates) or would round (integers of more than 64 bits)."""
 
 Source = Literal["system", "user", "agent", "tool", "text"]
+ReasoningKind = Literal["", "summary", "redacted", "encrypted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,20 @@ class ToolCall:
     """The arguments verbatim: JSON text, code or a command line, also when it is not valid JSON."""
     tool_call_id: str | None = None
     """Id that a result refers to, where the source has one."""
+    language: str | None = None
+    """Language of the code of a call without a name, where the source says it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One result of a call."""
+
+    content: str
+    """What came back, verbatim."""
+    tool_call_id: str | None = None
+    """The call that it answers, where the source says so."""
+    name: str | None = None
+    """Name of the tool, where the source says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +54,29 @@ class Step:
     source: Source
     """Who speaks: `tool` is a result that stands alone, `text` a whole flattened trajectory."""
     message: str | None = None
-    """Visible text, verbatim."""
+    """Visible text, verbatim; the result itself where the source is `tool`."""
     reasoning_content: str | None = None
     """Reasoning that the source keeps apart from the message, verbatim."""
     tool_calls: tuple[ToolCall, ...] = ()
     """Calls in the order of emission."""
-    observations: tuple[str, ...] = ()
-    """Results of this step's calls, verbatim, in the order in which they came."""
+    observations: tuple[Observation, ...] = ()
+    """Results of this step's calls; where ids say which call they answer, in the order of the calls."""
     answer: bool = False
     """The message is known to be the final answer."""
+    tool_call_id: str | None = None
+    """For source `tool`: the call that it answers."""
+    name: str | None = None
+    """For source `tool`: name of the tool. Else the name of the participant, where the source has one."""
+    reasoning_kind: ReasoningKind = ""
+    """What `reasoning_content` is where it is not the model's own reasoning: it is never trained by default."""
+    trained: bool = True
+    """False for what an agent said elsewhere (copied context) or what the source excludes (weight 0)."""
+    finish_reason: str | None = None
+    """Why the model stopped, where the source says so; `length` and `aborted` mean that the turn is not whole."""
+    prompt_token_ids: tuple[int, ...] = ()
+    """Ids that the model was given for this step, where they were recorded."""
+    completion_token_ids: tuple[int, ...] = ()
+    """Ids that the model gave for this step, where they were recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +93,10 @@ class Trajectory:
     """The problem that was solved, where the source names it."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """Facts that JSON can hold: reward, model, licence, and the small scalar fields of the record under `extra`."""
+    tools: tuple[str, ...] = ()
+    """Definitions of the tools that the agent had, each a JSON object as text."""
+    parent_id: str | None = None
+    """For a side chain, a sub-agent or a continued session: id of the trajectory it belongs to."""
 
 
 def to_json(trajectory: Trajectory) -> str:
@@ -71,22 +104,10 @@ def to_json(trajectory: Trajectory) -> str:
 
     A lone surrogate that a source contained is written as its escape, since UTF-8 cannot hold it.
     """
-    steps = [
-        {
-            key: value
-            for key, value in (
-                ("source", step.source),
-                ("message", step.message),
-                ("reasoning_content", step.reasoning_content),
-                ("tool_calls", [[c.function_name, c.arguments, c.tool_call_id] for c in step.tool_calls]),
-                ("observations", list(step.observations)),
-                ("answer", step.answer),
-            )
-            if value is not None and value is not False and value != []
-        }
-        for step in trajectory.steps
-    ]
-    content = {"steps": steps, "metadata": dict(trajectory.metadata)}
+    content: dict[str, Any] = {"steps": [_compact(step) for step in trajectory.steps]}
+    content["metadata"] = dict(trajectory.metadata)
+    if trajectory.tools:
+        content["tools"] = list(trajectory.tools)
     try:
         return orjson.dumps(content).decode()
     except TypeError:  # a lone surrogate, or an integer of more than 64 bits
@@ -100,15 +121,42 @@ def from_json(text: str, source_format: str) -> Trajectory:
         ValueError: The text is not what `to_json` writes.
     """
     content = json.loads(text) if text.startswith(NOT_ORJSON) else orjson.loads(text)
-    steps = tuple(
-        Step(
-            source=step["source"],
-            message=step.get("message"),
-            reasoning_content=step.get("reasoning_content"),
-            tool_calls=tuple(ToolCall(*call) for call in step.get("tool_calls", ())),
-            observations=tuple(step.get("observations", ())),
-            answer=step.get("answer", False),
-        )
-        for step in content["steps"]
+    return Trajectory(
+        steps=tuple(_step(step) for step in content["steps"]),
+        source_format=source_format,
+        metadata=content["metadata"],
+        tools=tuple(content.get("tools", ())),
     )
-    return Trajectory(steps=steps, source_format=source_format, metadata=content["metadata"])
+
+
+_STEP_FIELDS = tuple((f.name, f.default) for f in fields(Step) if f.name not in ("tool_calls", "observations"))
+_CALL_FIELDS = tuple(f.name for f in fields(ToolCall))
+_OBSERVATION_FIELDS = tuple(f.name for f in fields(Observation))
+
+
+def _compact(step: Step) -> dict[str, Any]:
+    """A step without what is at its default; calls and results as short lists."""
+    written = {name: value for name, default in _STEP_FIELDS if (value := getattr(step, name)) != default}
+    if step.tool_calls:
+        written["tool_calls"] = [_row(call, _CALL_FIELDS) for call in step.tool_calls]
+    if step.observations:
+        written["observations"] = [_row(result, _OBSERVATION_FIELDS) for result in step.observations]
+    return written
+
+
+def _row(item: ToolCall | Observation, names: tuple[str, ...]) -> list[str | None]:
+    values = [getattr(item, name) for name in names]
+    while values[-1] is None:
+        values.pop()
+    return values
+
+
+def _step(written: dict[str, Any]) -> Step:
+    for name in ("prompt_token_ids", "completion_token_ids"):
+        if name in written:
+            written[name] = tuple(written[name])
+    if "tool_calls" in written:
+        written["tool_calls"] = tuple(ToolCall(*call) for call in written["tool_calls"])
+    if "observations" in written:
+        written["observations"] = tuple(Observation(*result) for result in written["observations"])
+    return Step(**written)

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from deepcoder_hf.config import Config
-from deepcoder_hf.dataset.raw import raw_row, table_of
+from deepcoder_hf.dataset.raw import raw_rows, table_of
 from deepcoder_hf.readers import TrajectoryParser
 from deepcoder_hf.stages import process_records
 
@@ -50,7 +50,7 @@ quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCh
 
 def raw_table(records: Sequence[dict[str, Any]]) -> pa.Table:
     parser = TrajectoryParser()
-    rows = [raw_row(record, "in.jsonl", line, parser) for line, record in enumerate(records, start=1)]
+    rows = [row for line, record in enumerate(records, 1) for row in raw_rows(record, "in.jsonl", line, parser)]
     return table_of(rows)
 
 

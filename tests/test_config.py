@@ -98,7 +98,7 @@ def test_a_setting_of_another_shape_is_refused_with_an_example(setting: str) -> 
         ({"tokens": {"max_lenght": 5}}, "tokens.max_lenght: no such setting; did you mean 'max_length'?"),
         ({"token": {}}, "token: no such setting; did you mean 'tokens'?"),
         ({"filters": {"min_reasoning": 0.1}}, "filters.min_reasoning: no such setting; did you mean"),
-        ({"masks": {"zzz": 1}}, "masks.zzz: no such setting; known: answer, preamble, straddle"),
+        ({"masks": {"zzz": 1}}, "masks.zzz: no such setting; known: answer, preamble, reasoning, action, "),
         ({"spans": {"patterns": [{"nmae": "x"}]}}, "spans.patterns.0.nmae: no such setting; did you mean 'name'?"),
         ({"trajectory_processing": {"max_len": 5}}, "trajectory_processing.max_len: no such setting; did you mean"),
         (

@@ -58,12 +58,12 @@ def test_every_real_record_is_a_row_or_a_counted_reject(real: tuple[list[Path], 
     _, _, output, report = real
     assert counted(report)
     assert (report["n_read"], report["n_kept"], report["n_rows"]) == (4863, 4861, 4861)
-    assert report["reasons"] == {"dropped": {}, "failed": {"unknown_format": 2}}
+    assert report["reasons"] == {"dropped": {"nothing_to_train": 2}, "failed": {}}
     rejects = [json.loads(line) for line in (output / "rejected.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [(r["source"], r["status"], r["reason"]) for r in rejects] == [
-        ("few_shot.json", "failed", "unknown_format")
+        ("few_shot.json", "dropped", "nothing_to_train")
     ] * 2
-    assert all(reject["message"] and reject["record"] and reject["line"] > 0 for reject in rejects)
+    assert all(reject["message"] and reject["line"] > 0 for reject in rejects)
 
 
 def test_every_real_row_is_valid(real: tuple[list[Path], Path, Path, dict[str, Any]]) -> None:

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stage_records import RECORDS, mixed, quick, raw_table
 
-from deepcoder_hf.config import Config
+from deepcoder_hf.config import Config, ReadersConfig
 from deepcoder_hf.dataset.features import RAW_FEATURES, SHARD_FEATURES
 from deepcoder_hf.dataset.raw import reject_row, table_of
 from deepcoder_hf.dataset.validate import check_row
@@ -130,7 +130,7 @@ def test_a_reject_of_a_reader_keeps_its_reason_message_and_excerpt(config: Confi
 
 def test_records_in_columns_are_read_and_numbered(config: Config) -> None:
     batch = {"text": ["<think>a</think>b", None], "messages": [None, [{"role": "assistant", "content": "hi"}]]}
-    table = parse_records(batch, [4, 5], licence="MIT")
+    table = parse_records(batch, [4, 5], ReadersConfig(licence="MIT"))
     assert table.column("line").to_pylist() == [5, 6]
     assert table.column("source_format").to_pylist() == ["text", "messages"]
     rows = process_records(table, config=config).to_pylist()

@@ -14,9 +14,10 @@ from stage_records import NFD, RECORDS, raw_table, rows_of
 from deepcoder_hf.config import Config
 from deepcoder_hf.dataset.validate import check_row
 from deepcoder_hf.rendering.clean import clean, normalize_across
-from deepcoder_hf.rendering.plain import Piece
+from deepcoder_hf.rendering.rendered import Layout
+from deepcoder_hf.rendering.units import Unit
 from deepcoder_hf.spans.types import TYPE_IDS
-from deepcoder_hf.stages import _assemble, process_records
+from deepcoder_hf.stages import process_records
 
 
 @pytest.fixture(scope="module")
@@ -81,17 +82,29 @@ def test_a_tokenizer_that_does_not_normalise_gets_the_text_unchanged(shared_data
     assert row["original_text"] is None
 
 
-def test_a_combining_mark_that_joins_the_piece_before_it_moves_the_border_behind_it() -> None:
+def test_a_combining_mark_that_joins_the_part_before_it_moves_the_border_behind_it() -> None:
     reasoning, action = TYPE_IDS["reasoning"], TYPE_IDS["action"]
-    plan = [Piece("<a>", reasoning), Piece("\u0338", action), Piece("\u0338e", None), Piece("\u0301x", action)]
-    found = iter([[(0, 2, reasoning, "", 1.0, "", "pattern", 0)]])
-    text, spans = _assemble(plan, found, nfc=True)
+    layout = Layout()
+    for text, kind, by_agent in (("<a>", reasoning, True), ("\u0338", action, True), ("\u0338e", reasoning, False)):
+        layout.put(text, Unit(text, kind, "", 1.0, "", "structure", 0, by_agent), is_payload=True)
+    layout.put("\u0301x", Unit("\u0301x", action, "", 1.0, "", "structure", 0, True), is_payload=True)
+    rendered = layout.rendered({})
+    rendered.cuts = [3, 6]
+    rendered.normalize()
+    text = rendered.text
     assert text == normalize("NFC", "<a>\u0338\u0338e\u0301x")
-    assert [(span[2], text[span[0] : span[1]]) for span in spans] == [
+    assert [(span[2], text[span[0] : span[1]]) for span in rendered.spans] == [
         (reasoning, "<a\u226f"),
         (reasoning, "\u0338é"),
         (action, "x"),
     ]
+    assert [(kind, text[start:end]) for start, end, kind in rendered.payload] == [
+        (reasoning, "<a\u226f"),
+        (reasoning, "\u0338é"),
+        (action, "x"),
+    ]
+    assert [text[start:end] for start, end in rendered.foreign] == ["\u0338é"]
+    assert [text[:cut] for cut in rendered.cuts] == ["<a\u226f", "<a\u226f\u0338é"]
 
 
 def test_a_combining_mark_at_the_start_of_a_message_stays_with_its_message(config: Config) -> None:

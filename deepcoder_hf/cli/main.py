@@ -20,6 +20,8 @@ COMMANDS = {
     "validate": "deepcoder_hf.cli.validate",
     "inspect": "deepcoder_hf.cli.inspect",
     "evaluate": "deepcoder_hf.cli.evaluate",
+    "audit": "deepcoder_hf.cli.audit",
+    "export": "deepcoder_hf.cli.export",
 }
 SETUP_ERRORS = ("ConfigError", "InputError", "OutputError", "TokenizerError", "SchemaError")
 

@@ -36,6 +36,12 @@ CUT_SHORT = (
 @click.option("--num-proc", type=click.IntRange(min=1), help="Number of processes.")
 @click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
 @click.option("--max-reject-ratio", type=click.FloatRange(0, 1), help="Exit with 1 if more of the records failed.")
+@click.option("--fail-on-loss", type=click.FloatRange(0, 1), help="Exit with 1 if more of the source's text is lost.")
+@click.option(
+    "--only-rejected",
+    type=click.Path(exists=True),
+    help="Take only the records that an earlier run rejected: its rejected.jsonl, or its output folder.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def command(
@@ -50,6 +56,8 @@ def command(
     num_proc: int | None,
     overwrite: bool,
     max_reject_ratio: float | None,
+    fail_on_loss: float | None,
+    only_rejected: str | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -62,6 +70,7 @@ def command(
     Example:
       deepcoder-hf process --input runs/ --output sad/ --config qwen3
       deepcoder-hf process -i runs.jsonl.gz -o rows.parquet --set tokens.max_length=8192
+      deepcoder-hf process -i runs/ -o again/ --only-rejected sad/
     """
     from deepcoder_hf.cli.progress import progress_bar
     from deepcoder_hf.dataset.output import REJECTS, format_of, side_file
@@ -79,6 +88,7 @@ def command(
             num_proc=num_proc,
             limit=limit,
             overwrite=overwrite,
+            only_rejected=only_rejected,
             progress=bar.advance,
             on_read=bar.on_read,
         )
@@ -87,7 +97,7 @@ def command(
         counts = ", ".join(f"{reason} {n}" for reason, n in cut.items())
         click.echo(f"warning: the rest of some files was not read ({counts}); the rejects name them", err=True)
     rejects = side_file(Path(output), REJECTS, format_of(Path(output), form))
-    if (problem := _verdict(report, rejects, max_reject_ratio)) is not None:
+    if (problem := _verdict(report, rejects, max_reject_ratio, fail_on_loss)) is not None:
         click.echo(f"error: {problem}", err=True)
         raise click.exceptions.Exit(1)
 
@@ -106,10 +116,15 @@ def show(report: dict[str, Any], output: str, as_json: bool) -> None:
     click.echo(safe_text(f"\nwritten to {output}"))  # a console would break a long path
 
 
-def _verdict(report: dict[str, Any], rejects: Path, max_reject_ratio: float | None) -> str | None:
+def _verdict(
+    report: dict[str, Any], rejects: Path, max_reject_ratio: float | None, fail_on_loss: float | None
+) -> str | None:
     n_read, n_failed = report["n_read"], report["n_failed"]
     if not report["n_kept"]:
         return f"none of {n_read} records was kept; see {rejects} for each reason"
     if max_reject_ratio is not None and n_failed > max_reject_ratio * n_read:
         return f"{n_failed} of {n_read} records failed, more than --max-reject-ratio {max_reject_ratio}; see {rejects}"
+    lost = report["ledger"]["loss_ratio"]
+    if fail_on_loss is not None and lost > fail_on_loss:
+        return f"{lost:.4%} of the source's text is in no row, more than --fail-on-loss {fail_on_loss}; see report.json"
     return None

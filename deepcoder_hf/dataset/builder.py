@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 import datasets
 import pyarrow as pa
+import pyarrow.compute as pc
 from datasets.builder import Key
 from datasets.data_files import DataFilesDict, DataFilesList
 
@@ -115,7 +116,7 @@ class TrajectoryBuilder(datasets.ArrowBasedBuilder):
             for table in raw_tables(file, self.config.readers, left):
                 yield Key(number, n_tables), table
                 n_tables += 1
-                left = None if left is None else left - table.num_rows
+                left = None if left is None else left - pc.sum(pc.equal(table.column("part"), 0)).as_py()
         if not n_tables:  # a builder must write something; an empty table tells the caller that nothing was there
             yield Key(0, 0), RAW_FEATURES.arrow_schema.empty_table()
 

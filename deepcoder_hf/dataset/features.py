@@ -18,12 +18,15 @@ RAW_FEATURES = Features(
         "source_format": Value("string"),
         "source_path": Value("string"),
         "line": Value("int64"),
+        "part": Value("int32"),
         "trajectory": Json(),
         "reject_reason": Value("string"),
         "reject_message": Value("string"),
     }
 )
-"""A record as its reader understood it; where `reject_reason` is set, `trajectory` is an excerpt of the raw record."""
+"""A trajectory as its reader understood it; where `reject_reason` is set, `trajectory` is an excerpt of the raw record.
+
+`part` numbers the trajectories of one record from 0: a session may hold several."""
 
 SPAN_FEATURES = {
     "span_type": Value("string"),
@@ -68,6 +71,7 @@ OUTCOME_FEATURES = {
     "message": Value("string"),
     "source_path": Value("string"),
     "line": Value("int64"),
+    "part": Value("int32"),
     "source_format": Value("string"),
     "first": Value("bool"),
     "text_hash": Value("int64"),
@@ -77,9 +81,11 @@ OUTCOME_FEATURES = {
     "n_replaced": Value("int32"),
     "has_thinking": Value("bool"),
     "by_reference": Value("bool"),
-    "unread": List(Value("string")),
+    "ledger": List(Value("int64")),
 }
-"""What became of a record: `kept`, `dropped` (a filter) or `failed`; one entry a row, `first` on a record's first."""
+"""What became of a trajectory: `kept`, `dropped` (a filter) or `failed`; one entry a row, `first` on its first row.
+
+`ledger` holds the counts of dataset/ledger.py."""
 
 SHARD_FEATURES = Features({**SAD_FEATURES, "outcome": OUTCOME_FEATURES})
 """SAD rows as they stand in the cache: with their outcome, those of dropped and failed records among them."""

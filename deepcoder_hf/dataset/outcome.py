@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import xxhash
 
@@ -18,7 +19,7 @@ from deepcoder_hf.tokens.window import Window
 
 @dataclass(slots=True)
 class Verdict:
-    """What becomes of one record."""
+    """What becomes of one rendering."""
 
     status: str = "kept"
     reason: str | None = None
@@ -47,6 +48,7 @@ class OutcomeColumn:
         table: pa.Table,
         order: list[int],
         computed: list[tuple[TypedTokens, SpanColumns]],
+        ledger: npt.NDArray[np.int64],
     ) -> pa.Table:
         """Add the outcome to rows.
 
@@ -54,9 +56,11 @@ class OutcomeColumn:
             table: Rows with the columns of `SAD_FEATURES`.
             order: Which computed row each of them is.
             computed: Tokens and spans of the computed rows.
+            ledger: Ledgers of the computed rows, int64 [rows, len(ledger.FIELDS)].
         """
         records = [n for n, count in enumerate(self.counts) for _ in range(count)]
-        first = [k == 0 for count in self.counts for k in range(count)]
+        views = [rendering.view[0] for rendering in self.detected.renderings]
+        first = [k == 0 and not views[n] for n, count in enumerate(self.counts) for k in range(count)]
         n_trained = np.concatenate([tokens.n_trained for tokens, _ in computed])
         n_straddled = np.concatenate([tokens.n_straddled for tokens, _ in computed])
         marked = np.concatenate([marked_reasoning(spans) for _, spans in computed])
@@ -64,22 +68,24 @@ class OutcomeColumn:
         picked = np.array(order, np.int64)
         frame = self.detected.frame
         hashes = [_text_hash(text) for text in self.detected.texts]
+        judged = [(n, self.verdicts[n]) for n in records]
         values: dict[str, Any] = {
             "status": [self.verdicts[n].status for n in records],
             "reason": [self.verdicts[n].reason for n in records],
             "message": [self.verdicts[n].message for n in records],
             "source_path": [frame["source_path"][n] for n in records],
             "line": [frame["line"][n] for n in records],
+            "part": [frame["part"][n] for n in records],
             "source_format": [frame["source_format"][n] for n in records],
             "first": first,
             "text_hash": [hashes[n] for n in records],
-            "excerpt": [self.detected.excerpts[n] for n in records],
+            "excerpt": [None if v.status == "kept" else self.detected.excerpts[n] for n, v in judged],
             "n_trained": n_trained[picked].astype(np.int32),
             "n_straddled": n_straddled[picked].astype(np.int32),
             "n_replaced": [self.detected.n_replaced[n] for n in records],
             "has_thinking": marked[picked],
             "by_reference": by_reference[picked],
-            "unread": [self.detected.metadata[n].get("unread_fields") for n in records],
+            "ledger": ledger[picked].tolist(),
         }
         kind = shard_schema().field("outcome").type
         arrays = [pa.array(values[name], kind.field(name).type) for name in OUTCOME_FEATURES]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -16,7 +17,7 @@ from deepcoder_hf.errors import RecordError
 from deepcoder_hf.readers import TrajectoryParser
 from deepcoder_hf.readers.containers import iter_records
 from deepcoder_hf.readers.containers.files import InputFile
-from deepcoder_hf.trajectory import to_json
+from deepcoder_hf.trajectory import Trajectory, to_json
 
 BATCH_ROWS = 1000
 BATCH_CHARS = 8 * 1024 * 1024
@@ -24,38 +25,47 @@ BATCH_CHARS = 8 * 1024 * 1024
 MAX_EXCERPT = 10_000
 """Characters of a rejected record that are kept."""
 
-Row = tuple[str, str, str | None, str, int, str, str | None, str | None]
+Row = tuple[str, str, str | None, str, int, int, str, str | None, str | None]
 """The columns of RAW_FEATURES in their order."""
 
 
-def raw_row(record: Any, path: str, line: int, parser: TrajectoryParser, licence: str | None = None) -> Row:
-    """Read one record into a raw row; what cannot be read becomes a reject row.
+def raw_rows(record: Any, path: str, line: int, parser: TrajectoryParser) -> list[Row]:
+    """Read the trajectories of one record into raw rows; what cannot be read becomes one reject row.
 
     Args:
         record: The raw record.
         path: Where it stands, relative.
         line: Its line there.
-        parser: The readers.
-        licence: Licence to note where the record names none.
+        parser: The readers; its setting `licence` is noted where the record names none.
     """
     try:
-        trajectory = parser.parse(record)
-        if licence is not None:
-            trajectory.metadata.setdefault("licence", licence)  # type: ignore[attr-defined]
-        content = to_json(trajectory)
+        return [
+            _row(trajectory, path, line, part, parser.config.licence)
+            for part, trajectory in enumerate(parser.parse_all(record))
+        ]
     except RecordError as error:
         excerpt = json.dumps(record, default=str)[:MAX_EXCERPT]
-        return reject_row(path, line, error.reason, f"{path}:{line}: {error}", excerpt)
+        return [reject_row(path, line, error.reason, f"{path}:{line}: {error}", excerpt)]
     except RecursionError:
-        return reject_row(path, line, "json_too_deep", f"{path}:{line}: nested too deep to be read", "")
+        return [reject_row(path, line, "json_too_deep", f"{path}:{line}: nested too deep to be read", "")]
+
+
+def _row(trajectory: Trajectory, path: str, line: int, part: int, licence: str | None) -> Row:
+    facts = dict(trajectory.metadata)
+    if licence is not None:
+        facts.setdefault("licence", licence)
+    if trajectory.parent_id is not None:
+        facts["parent_id"] = trajectory.parent_id
+    content = to_json(replace(trajectory, metadata=facts))
     identity = trajectory.trajectory_id or xxhash.xxh3_128_hexdigest(content.encode())
-    return identity, trajectory.group_id or identity, trajectory.source_format, path, line, content, None, None
+    group = trajectory.group_id or trajectory.parent_id or identity
+    return identity, group, trajectory.source_format, path, line, part, content, None, None
 
 
 def reject_row(path: str, line: int, reason: str, message: str, excerpt: str) -> Row:
     """A raw row for a record that no reader could use; its excerpt stands as JSON text in `trajectory`."""
     identity = xxhash.xxh3_128_hexdigest(f"{path}:{line}:{reason}:{excerpt}".encode("utf-8", "surrogatepass"))
-    return identity, identity, None, path, line, json.dumps(excerpt), reason, message
+    return identity, identity, None, path, line, 0, json.dumps(excerpt), reason, message
 
 
 def raw_tables(file: InputFile, limits: ReadersConfig, limit: int | None = None) -> Iterator[pa.Table]:
@@ -64,21 +74,21 @@ def raw_tables(file: InputFile, limits: ReadersConfig, limit: int | None = None)
     Args:
         file: The file.
         limits: Limits of what is read.
-        limit: Most rows; None for all.
+        limit: Most records; None for all.
 
     Raises:
         InputError: The file cannot be opened.
     """
-    parser = TrajectoryParser()
+    parser = TrajectoryParser(limits)
     rows: list[Row] = []
     n_chars = 0
     for raw in islice(iter_records(file, limits), limit):
         if raw.record is None:
-            row = reject_row(file.name, raw.line, raw.reason, raw.message, raw.excerpt)
+            found = [reject_row(file.name, raw.line, raw.reason, raw.message, raw.excerpt)]
         else:
-            row = raw_row(raw.record, file.name, raw.line, parser, limits.licence)
-        rows.append(row)
-        n_chars += len(row[5])
+            found = raw_rows(raw.record, file.name, raw.line, parser)
+        rows += found
+        n_chars += sum(len(row[6]) for row in found)
         if len(rows) >= BATCH_ROWS or n_chars >= BATCH_CHARS:
             yield table_of(rows)
             rows, n_chars = [], 0

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from deepcoder_hf.config import MasksConfig, TokensConfig
 from deepcoder_hf.errors import TokenizerError
+from deepcoder_hf.spans.columns import subtype_codes
 from deepcoder_hf.spans.types import TYPE_IDS
 from deepcoder_hf.tokens.tokenizer import TrajectoryTokenizer
 from deepcoder_hf.tokens.typed import TypedTokens, type_tokens
@@ -29,6 +32,8 @@ class _Maker:
     tokenizer: TrajectoryTokenizer
     masks: MasksConfig
     with_eos: bool
+    cuts: Sequence[int]
+    """Characters before which the text was cut: escaped control tokens."""
 
 
 class Recomputation:
@@ -81,7 +86,10 @@ class Recomputation:
             return [f"tokenizer {tokenizer.name} has the digest {tokenizer.digest}, the row was made with {digest}"]
         if [len(tokenizer.prefix_ids), len(tokenizer.suffix_ids)] != [added["before"], added["after"]]:
             return [f"metadata.special_tokens: {tokenizer.name} puts {tokenizer.n_special} around a text, got {added}"]
-        return _Maker(tokenizer, masks, bool(added.get("eos")))
+        cuts = facts.get("escaped", [])
+        if not _are_places(cuts, len(row["text"])):
+            return [f"metadata.escaped: expected ascending places in the text, got {cuts!r:.80}"]
+        return _Maker(tokenizer, masks, bool(added.get("eos")), cuts)
 
     def _settings(self, facts: Any) -> MasksConfig | str:
         """The mask settings of a row; one object for equal ones."""
@@ -109,6 +117,13 @@ class Recomputation:
         return self._tokenizers[key]
 
 
+def _are_places(values: Any, n_chars: int) -> bool:
+    """Whether a value is an ascending list of places inside a text."""
+    if not isinstance(values, list) or not all(type(value) is int for value in values):
+        return False
+    return all(a < b for a, b in pairwise([0, *values, n_chars])) or not values
+
+
 def _compare(rows: Sequence[Row], makers: Sequence[_Maker]) -> list[list[str]]:
     """Problems of each row of one tokenizer and one setting."""
     try:
@@ -131,11 +146,12 @@ def _typed(rows: Sequence[Row], makers: Sequence[_Maker]) -> TypedTokens:
         np.array([span["start_char"] for span in spans], np.int64),
         np.array([span["end_char"] for span in spans], np.int64),
         np.array([TYPE_IDS[span["span_type"]] for span in spans], np.int8),
-        np.array([span["subtype"] == "preamble" for span in spans], bool),
+        subtype_codes(pa.array([span["subtype"] for span in spans], pa.string())),
         np.array([span["confidence"] for span in spans], np.float32),
         makers[0].tokenizer,
         makers[0].masks,
         np.array([maker.with_eos for maker in makers], bool),
+        [maker.cuts for maker in makers],
     )
 
 

@@ -3,46 +3,81 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from deepcoder_hf.config import MasksConfig
 from deepcoder_hf.dataset.features import QUALITY_COLUMNS
+from deepcoder_hf.dataset.ledger import FIELDS, KINDS, RECORD, as_facts, columns_of, loss_ratio
 from deepcoder_hf.spans.types import TYPE_IDS, TYPES
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 class ReportBuilder:
-    """Adds up shards; memory grows by a few numbers a row."""
+    """Adds up shards; memory grows by a few numbers a row.
 
-    def __init__(self) -> None:
+    Args:
+        masks: The mask settings of the run.
+    """
+
+    def __init__(self, masks: MasksConfig | None = None) -> None:
+        self.masks = masks or MasksConfig()
         self.n_records: Counter[str] = Counter()
+        self.n_trajectories = 0
         self.reasons: dict[str, Counter[str]] = {"dropped": Counter(), "failed": Counter()}
         self.formats: Counter[str] = Counter()
-        self.unread: Counter[str] = Counter()
+        self.by_format: dict[str, Counter[str]] = {}
+        self._record: tuple[str, str | None, str] | None = None
         self._thinking = False
         self.sums: Counter[str] = Counter()
+        self.ledger = np.zeros(len(FIELDS), np.int64)
         self.tokens = np.zeros(len(TYPES), np.int64)
         self.quality: list[np.ndarray[Any, np.dtype[np.float32]]] = []
         self.lengths: list[np.ndarray[Any, np.dtype[np.int32]]] = []
 
     def add_records(
         self,
-        status: list[str],
-        reasons: list[str | None],
-        formats: list[str | None],
-        unread: list[list[str] | None],
+        status: Sequence[str],
+        reasons: Sequence[str | None],
+        formats: Sequence[str | None],
+        first: Sequence[bool],
+        parts: Sequence[int],
     ) -> None:
-        """Count records, one entry each; `unread` names the fields that their reader left out."""
-        self.unread.update(name for names in unread for name in names or ())
-        self.n_records.update(status)
-        self.formats.update(name or "unknown" for name in formats)
-        for state, reason in zip(status, reasons, strict=True):
-            if state in self.reasons:
-                self.reasons[state][str(reason)] += 1
+        """Count records; a record is kept if any row of any of its trajectories is.
+
+        Args:
+            status: What became of each row: kept, dropped or failed.
+            reasons: Why, where it was not kept.
+            formats: Formats of their sources.
+            first: Whether a row is the first of its trajectory.
+            parts: Number of its trajectory in its record.
+        """
+        for state, reason, name, begins, part in zip(status, reasons, formats, first, parts, strict=True):
+            if begins:
+                self.n_trajectories += state != "failed"
+                if part == 0:
+                    self._close_record()
+                    self._record = (state, reason, name or "unknown")
+            if state == "kept" and self._record is not None:
+                self._record = (state, None, self._record[2])
+
+    def _close_record(self) -> None:
+        if self._record is None:
+            return
+        state, reason, name = self._record
+        self.n_records[state] += 1
+        self.formats[name] += 1
+        if state in self.reasons:
+            self.reasons[state][str(reason)] += 1
+        counts = self.by_format.setdefault(name, Counter())
+        counts["records"] += 1
+        counts[f"n_{state}"] += 1
+        self._record = None
 
     def add_rows(self, table: pa.Table) -> None:
         """Count kept rows, with the columns of `SHARD_FEATURES`."""
@@ -56,7 +91,10 @@ class ReportBuilder:
         self._count_thinking(
             *(outcome.field(name).to_numpy(zero_copy_only=False) for name in ("first", "has_thinking"))
         )
-        self.sums["valid"] += int(valid_rows(table).sum())
+        ledger = outcome.field("ledger").flatten().to_numpy().reshape(-1, len(FIELDS))
+        self.ledger += ledger.sum(axis=0)
+        self._count_formats(outcome.field("source_format").to_pylist(), ledger)
+        self.sums["valid"] += int(valid_rows(table, self.masks).sum())
         quality = table.column("quality").combine_chunks()
         lengths = table.column("length").to_numpy()
         for kind, name in enumerate(TYPES):  # a float32 share times a length below 2**23 rounds to the exact count
@@ -65,6 +103,15 @@ class ReportBuilder:
             )
         self.quality.append(np.stack([quality.field(name).to_numpy() for name in QUALITY_COLUMNS]))
         self.lengths.append(lengths)
+
+    def _count_formats(self, names: list[str | None], ledger: np.ndarray[Any, np.dtype[np.int64]]) -> None:
+        """Rows and characters by format."""
+        for name in {name or "unknown" for name in names}:
+            chosen = ledger[[(given or "unknown") == name for given in names]]
+            counts = self.by_format.setdefault(name, Counter())
+            counts["rows"] += len(chosen)
+            for kind in KINDS:
+                counts[f"{kind}_chars"] += int(chosen[:, columns_of(f"{kind}.read")].sum())
 
     def _count_thinking(self, first: np.ndarray[Any, Any], thinking: np.ndarray[Any, Any]) -> None:
         """Count the records that have marked reasoning in any of their windows, which may go on in the next table."""
@@ -79,6 +126,8 @@ class ReportBuilder:
         Args:
             facts: What the run knows beside the rows: speed, configuration, tokenizer, versions.
         """
+        self._close_record()
+        totals = dict(zip(FIELDS, self.ledger.tolist(), strict=True))
         n = {state: self.n_records[state] for state in ("kept", "dropped", "failed")}
         n_read = sum(n.values())
         n_rows, n_tokens = self.sums["rows"], int(self.tokens.sum())
@@ -89,13 +138,19 @@ class ReportBuilder:
             "n_kept": n["kept"],
             "n_dropped": n["dropped"],
             "n_failed": n["failed"],
-            "n_trajectories": parsed,
+            "n_trajectories": self.n_trajectories,
             "n_rows": n_rows,
             "parsing_success_rate": share(parsed, n_read),
             "filter_pass_rate": share(n["kept"], parsed),
             "reasons": {state: dict(counts.most_common()) for state, counts in self.reasons.items()},
             "source_formats": dict(self.formats.most_common()),
-            "unread_fields": dict(self.unread.most_common()),
+            "formats": {name: dict(sorted(counts.items())) for name, counts in sorted(self.by_format.items())},
+            "ledger": {
+                **as_facts(self.ledger.tolist()),
+                "record_strings": {name: totals[name] for name in RECORD},
+                "template_refused": self.reasons["failed"]["template_refused"],
+                "loss_ratio": round(loss_ratio(totals), 9),
+            },
             "tokens": {"total": n_tokens, "trained": self.sums["n_trained"], **by_type},
             "token_ratios": {kind: share(count, n_tokens) for kind, count in by_type.items()},
             "row_ratios": self._distributions(),
@@ -133,7 +188,7 @@ def describe(values: np.ndarray[Any, Any]) -> dict[str, float]:
     }
 
 
-def valid_rows(table: pa.Table) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def valid_rows(table: pa.Table, masks: MasksConfig) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Which rows hold together: equal lengths, disjoint masks, labels and types that agree; bool [R].
 
     The full proof (ids against the text, spans, offsets) is `deepcoder-hf validate`.
@@ -155,7 +210,9 @@ def valid_rows(table: pa.Table) -> np.ndarray[Any, np.dtype[np.bool_]]:
     wrong = masked > 1
     wrong |= flat["attention_mask"] != 1
     wrong |= trained & (flat["labels"] != flat["input_ids"])
-    wrong |= trained & ((types == TYPE_IDS["other"]) | (types == TYPE_IDS["observation"]))
+    wrong |= trained & (types == TYPE_IDS["observation"])
+    if masks.turn_end == "none" and masks.empty_think == "none":
+        wrong |= trained & (types == TYPE_IDS["other"])
     wrong |= (masked == 1) != (trained & ((types != TYPE_IDS["answer"]) | (masked == 1)))
     if not wrong.any():
         return ok

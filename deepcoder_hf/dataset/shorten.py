@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -60,6 +62,7 @@ def shorten(
     start_token = tokens.start_token[first:last] - n_prefix
     needed = tokens.trained_characters(row, text, n_prefix)
     needed &= np.repeat(tokens.training[first:last] > 0, [span[1] - span[0] for span in spans])
+    cuts = detected.renderings[row].cuts
     seams = _Seams(text, spans, needed, tokenizer, config)
     most = budget = limit - tokenizer.n_special
     replans = moves = 0
@@ -72,6 +75,7 @@ def shorten(
         except RecordError as error:
             verdict.reject("dropped", error.reason, str(error))
             return
+        windows = [with_cuts(window, cuts) for window in windows]
         typed = seams.type(windows)
         excess = int(np.diff(typed.encoded.rows).max()) - most
         if excess > 0:
@@ -154,7 +158,8 @@ class _Seams:
         """The windows' own tokens."""
         spans = from_tuples([window.spans for window in windows])
         texts = [window.text for window in windows]
-        return type_spans(texts, spans, self._tokenizer, self._config.masks, np.zeros(len(windows), bool))
+        cuts = [window.cuts for window in windows]
+        return type_spans(texts, spans, self._tokenizer, self._config.masks, np.zeros(len(windows), bool), cuts)
 
     def forbid_where_lost(self, windows: list[Window], typed: TypedTokens) -> bool:
         """Forbid the cut nearest to each loss; returns whether a trained character was lost."""
@@ -168,6 +173,14 @@ class _Seams:
                 at_left = place < right - left - place
                 self.forbidden.add(left if (at_left and left > self._head) or right == len(self._text) else right)
         return any_lost
+
+
+def with_cuts(window: Window, cuts: Sequence[int]) -> Window:
+    """A window with those cuts of the whole text that stand in it."""
+    head = len(window.text) - (window.end_char - window.start_char)
+    inside = [cut for cut in cuts if cut < head]
+    inside += [cut - window.start_char + head for cut in cuts if window.start_char < cut < window.end_char]
+    return replace(window, cuts=tuple(sorted(set(inside)))) if inside else window
 
 
 def _row_spans(spans: SpanColumns, first: int, last: int) -> list[Any]:

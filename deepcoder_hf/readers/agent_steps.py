@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deepcoder_hf.errors import RecordError
-from deepcoder_hf.readers import fields, parts
+from deepcoder_hf.readers import fields, json_texts, parts
 from deepcoder_hf.readers.fields import Record
-from deepcoder_hf.trajectory import Step, ToolCall, Trajectory
+from deepcoder_hf.trajectory import Observation, Step, ToolCall, Trajectory
 
 LISTS = ("steps", "trajectory", "agent_steps")
 THOUGHTS = ("thought", "thoughts", "reasoning", "thinking", "reasoning_content")
@@ -23,6 +23,8 @@ INPUTS = ("action_input", "tool_input", "arguments", "args", "input", "code", "c
 OBSERVATIONS = ("observation", "observations", "result", "output", "tool_output")
 MESSAGES = ("message", "content")
 NAMES = ("name", "tool", "tool_name", "function", "type")
+STEP_ANSWERS = ("final_answer", "answer")
+"""The answer of a step is the agent's own; that of a record is often the label of its task."""
 MARKS = frozenset({*THOUGHTS, *ACTIONS, "tool_calls", "observation", "final_answer"})
 
 
@@ -67,8 +69,14 @@ def read(record: Record) -> Trajectory:
         source_format="agent_steps",
         trajectory_id=fields.identifier(record, fields.ID_FIELDS),
         group_id=fields.identifier(record, fields.GROUP_FIELDS),
+        tools=fields.tools_of(record, used),
         metadata=fields.metadata_of(record, used, unread),
     )
+
+
+def left_out(record: Record) -> list[tuple[str, str]]:
+    """Texts that are read in parts (readers/claims.py), each with the reason."""
+    return list(json_texts.read_in_parts(record))
 
 
 def _list_field(record: Record) -> str | None:
@@ -82,7 +90,7 @@ def _steps(raw: Mapping[str, Any], where: str, unread: set[str]) -> list[Step]:
     calls = _calls(raw, where, used, unread)
     observations = _observations(raw, where, used)
     message = fields.first_text({key: raw[key] for key in MESSAGES if key in raw}, MESSAGES, used)
-    answer = _answer(raw, used)
+    answer = _answer(raw, used, STEP_ANSWERS)
     unread.update(f"steps[].{key}" for key in fields.left_over(raw, used))
     if thought is None and message is None and answer is None and not calls and not observations:
         raise RecordError(
@@ -109,20 +117,22 @@ def _text(raw: Mapping[str, Any], names: tuple[str, ...], where: str, used: list
     return None
 
 
-def _observations(raw: Mapping[str, Any], where: str, used: list[str]) -> tuple[str, ...]:
+def _observations(raw: Mapping[str, Any], where: str, used: list[str]) -> tuple[Observation, ...]:
     """What the step saw, and its error if that is another text."""
     has_error = raw.get("error") and not isinstance(raw["error"], bool)
     found = [_text(raw, OBSERVATIONS, where, used), _text(raw, ("error",), where, used) if has_error else None]
-    return tuple(dict.fromkeys(text for text in found if text is not None))
+    return tuple(Observation(text) for text in dict.fromkeys(text for text in found if text is not None))
 
 
-def _answer(raw: Mapping[str, Any], used: list[str]) -> str | None:
+def _answer(raw: Mapping[str, Any], used: list[str], names: tuple[str, ...] = ("final_answer",)) -> str | None:
     """The final answer: text, or what becomes JSON; its name is added to `used`."""
-    value = raw.get("final_answer")
-    if value is None or isinstance(value, bool) or value in ([], {}, "") or not str(value).strip():
-        return None
-    used.append("final_answer")
-    return fields.verbatim(value)
+    for name in names:
+        value = raw.get(name)
+        if value is None or isinstance(value, bool) or value in ([], {}, "") or not str(value).strip():
+            continue
+        used.append(name)
+        return fields.verbatim(value)
+    return None
 
 
 def _is_said(last: Step, answer: str) -> bool:

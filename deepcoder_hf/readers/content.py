@@ -6,14 +6,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from deepcoder_hf.errors import RecordError
-from deepcoder_hf.readers import fields, flattened, parts
+from deepcoder_hf.readers import fields, flattened, json_texts, parts
 from deepcoder_hf.readers.fields import Record
 from deepcoder_hf.trajectory import Step, Trajectory
+
+IGNORED = {"content[].data": "reasoning that the provider keeps to itself"}
+"""What is no part of a trajectory (readers/claims.py)."""
 
 
 def matches(record: Record) -> bool:
     """A `content` that is a string or a list, and no role: a message of a chat is not a trajectory."""
     return isinstance(record.get("content"), str | list) and "role" not in record and "from" not in record
+
+
+def left_out(record: Record) -> list[tuple[str, str]]:
+    """Texts that are read in parts (readers/claims.py), each with the reason."""
+    return list(json_texts.read_in_parts({**record, "messages": [record]}, ("messages",)))
 
 
 def read(record: Record) -> Trajectory:
@@ -38,8 +46,17 @@ def read(record: Record) -> Trajectory:
         source_format="content",
         trajectory_id=fields.identifier(record, fields.ID_FIELDS),
         group_id=fields.identifier(record, fields.GROUP_FIELDS),
-        metadata=fields.metadata_of(record, used),
+        tools=fields.tools_of(record, used),
+        metadata=_facts(record, used),
     )
+
+
+def _facts(record: Record, used: list[str]) -> dict[str, Any]:
+    """The metadata, with how many pieces of reasoning the provider kept to itself."""
+    content = record["content"]
+    n_redacted = sum(parts.is_redacted(part) for part in content) if isinstance(content, list) else 0
+    facts = fields.metadata_of(record, used)
+    return {**facts, "redacted_reasoning": n_redacted} if n_redacted else facts
 
 
 def _given(record: Record, used: list[str]) -> list[Step]:

@@ -15,6 +15,7 @@ ID_FIELDS = ("trajectory_id", "id", "uid", "uuid")
 GROUP_FIELDS = ("group_id", "problem_id", "task_id", "instance_id", "question_id")
 TASK_FIELDS = ("task", "problem", "question", "instruction", "prompt", "query", "goal")
 SYSTEM_FIELDS = ("system", "system_prompt")
+TOOL_FIELDS = ("tools", "functions", "tool_definitions", "available_tools")
 KNOWN_METADATA = ("reward", "model", "teacher", "licence", "license", "difficulty", "category", "success")
 BOOKKEEPING = frozenset(
     (
@@ -25,6 +26,15 @@ BOOKKEEPING = frozenset(
     )
 )
 """Keys of a message or a step that say nothing that belongs into the text."""
+IGNORED = {
+    **dict.fromkeys(("role", "from", "type", "object", "status", "index"), "structure, not text"),
+    **dict.fromkeys(("id", "uuid", "message_id", "parent_id", "tool_call_id", "call_id", "tool_use_id"), "an id"),
+    **dict.fromkeys(("timestamp", "created_at", "updated_at", "created", "time", "date"), "a time"),
+    **dict.fromkeys(("usage", "metrics", "model_stats", "cost"), "statistics"),
+    **dict.fromkeys(("signature", "encrypted_content", "thinking_blocks[].signature"), "opaque data of the provider"),
+    **dict.fromkeys(("answer*", "reference*", "label*", "target*", "gold*", "ground_truth*"), "a label of the task"),
+}
+"""What every reader may leave out, by path (readers/claims.py), with the reason."""
 MAX_EXTRA = 200
 """Longest string field, in characters, that is carried along in the metadata."""
 
@@ -37,6 +47,38 @@ def first_text(record: Record, names: Iterable[str], used: list[str]) -> str | N
             used.append(name)
             return value
     return None
+
+
+def tools_of(record: Record, used: list[str]) -> tuple[str, ...]:
+    """Definitions of the tools of a record, each as a JSON text; the names of their fields are added to `used`.
+
+    A field may hold a list, one object, or JSON of them; what is none of these stays unread.
+    """
+    found: list[str] = []
+    for name in TOOL_FIELDS:
+        given = _decoded(record.get(name))
+        listed = [given] if isinstance(given, Mapping) else given
+        if not isinstance(listed, list):
+            continue
+        tools = [_decoded(tool) for tool in listed]
+        if all(isinstance(tool, Mapping) for tool in tools):
+            try:
+                texts = [verbatim(tool) for tool in tools]
+            except RecursionError:  # nested as deep as can be read, but not written
+                continue
+            used.append(name)
+            found += [text for text in dict.fromkeys(texts) if text not in found]
+    return tuple(found)
+
+
+def _decoded(value: Any) -> Any:
+    """What a string says as JSON; other values, and strings that are no JSON, as they are."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
 
 
 def identifier(record: Record, names: Iterable[str]) -> str | None:
@@ -100,9 +142,22 @@ def left_over(item: Mapping[str, Any], used: Iterable[str]) -> list[str]:
     ]
 
 
+class Written(str):
+    """An object of the record as JSON text; it knows the object, so that the object's leaves count as read."""
+
+    __slots__ = ("source",)
+
+    def __new__(cls, text: str, source: Any) -> Written:
+        made = super().__new__(cls, text)
+        made.source = source
+        return made
+
+    source: Any
+
+
 def verbatim(value: Any) -> str:
     """Tool arguments as text: strings as they are, everything else as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else Written(json.dumps(value, ensure_ascii=False), value)
 
 
 def text_of_parts(parts: Iterable[Any], where: str) -> str:
@@ -115,11 +170,18 @@ def text_of_parts(parts: Iterable[Any], where: str) -> str:
     for part in parts:
         if isinstance(part, str):
             texts.append(part)
-        elif isinstance(part, Mapping) and isinstance(part.get("text"), str) and is_text_part(part):
-            texts.append(part["text"])
+        elif isinstance(part, Mapping) and (text := text_of(part)) is not None:
+            texts.append(text)
         else:
             raise refused_part(part, where)
     return "".join(texts)
+
+
+def text_of(part: Mapping[str, Any]) -> str | None:
+    """The text of a plain text part, under `text` or, as LLaMA-Factory has it, under `value`; None for others."""
+    if not is_text_part(part):
+        return None
+    return next((part[key] for key in ("text", "value") if isinstance(part.get(key), str)), None)
 
 
 def is_text_part(part: Mapping[str, Any]) -> bool:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from deepcoder_hf.errors import RecordError
-from deepcoder_hf.readers import fields, parts
+from deepcoder_hf.readers import fields, json_texts, parts, thinking, turn_facts
 from deepcoder_hf.readers.fields import Record
-from deepcoder_hf.trajectory import Step, ToolCall, Trajectory
+from deepcoder_hf.trajectory import ReasoningKind, Step, ToolCall, Trajectory
 
 LISTS = ("messages", "conversations", "conversation", "traj", "dialog")
 ROLES = {
@@ -28,10 +27,18 @@ ROLES = {
     "observation": "tool",
     "ipython": "tool",
     "function_response": "tool",
-    "function_call": "call",
-    "tool_call": "call",
+    **dict.fromkeys(parts.CALL_ROLES, "call"),
 }
-REASONING = ("reasoning_content", "reasoning", "thinking")
+DIFFS = ("patch", "model_patch", "test_patch")
+IGNORED = {
+    **dict.fromkeys((f"{name}*" for name in DIFFS), "a diff that the benchmark took or holds, not a turn"),
+    **dict.fromkeys(("*[].finish_reason", "*[].stop_reason"), "read in its normal form"),
+    "*[].content[].data": "reasoning that the provider keeps to itself",
+    "*[].thinking_blocks[].data": "reasoning that the provider keeps to itself",
+    "*[].reasoning_details[].data": "reasoning that the provider keeps to itself",
+    "*[].reasoning_details[].format": "structure, not text",
+}
+"""What is no part of a trajectory (readers/claims.py)."""
 
 
 def matches(record: Record) -> bool:
@@ -53,15 +60,15 @@ def read(record: Record) -> Trajectory:
     """
     name = _list_field(record)
     assert name is not None
-    messages, used = record[name], [name]
+    messages, used = record[name], [name, *DIFFS]
     if not messages:
         raise RecordError("the list of messages is empty; expected at least one assistant turn", "empty_messages")
     steps: list[Step] = []
-    if (system := fields.first_text(record, fields.SYSTEM_FIELDS, used)) is not None:
+    if (system := _system(record, used)) is not None:
         steps.append(Step("system", system))
-    unread: set[str] = set()
+    seen = _Seen()
     for number, message in enumerate(messages):
-        _add(steps, message, f"message {number}", unread)
+        _add(steps, message, f"message {number}", seen)
     if not any(step.source == "agent" and _says_something(step) for step in steps):
         roles = ", ".join(sorted({step.source for step in steps if step.source != "agent"})) or "empty messages"
         raise RecordError(
@@ -73,8 +80,52 @@ def read(record: Record) -> Trajectory:
         source_format="messages",
         trajectory_id=fields.identifier(record, fields.ID_FIELDS),
         group_id=fields.identifier(record, fields.GROUP_FIELDS),
-        metadata=fields.metadata_of(record, used, unread),
+        tools=fields.tools_of(record, used),
+        metadata=_facts(record, used, seen),
     )
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What messages tell beside their steps."""
+
+    unread: set[str] = field(default_factory=set)
+    n_redacted: int = 0
+    model: str | None = None
+
+
+def _facts(record: Record, used: list[str], seen: _Seen) -> dict[str, Any]:
+    """The metadata: facts of the record, and those that only its messages know."""
+    facts: dict[str, Any] = {}
+    if isinstance(switches := record.get("chat_template_kwargs"), Mapping) and switches:
+        used.append("chat_template_kwargs")
+        facts["chat_template_kwargs"] = dict(switches)
+    facts |= fields.metadata_of(record, used, seen.unread)
+    if seen.model is not None:
+        facts.setdefault("model", seen.model)
+    if seen.n_redacted:
+        facts["redacted_reasoning"] = seen.n_redacted
+    return facts
+
+
+def _system(record: Record, used: list[str]) -> str | None:
+    """The system field: a text, or a list of text parts as Anthropic has it."""
+    for name in fields.SYSTEM_FIELDS:
+        if isinstance(value := record.get(name), list) and value:
+            used.append(name)
+            return fields.text_of_parts(value, name)
+    return fields.first_text(record, fields.SYSTEM_FIELDS, used)
+
+
+def left_out(record: Record) -> list[tuple[str, str]]:
+    """Texts that are read in parts (readers/claims.py), each with the reason."""
+    return list(json_texts.read_in_parts(record, LISTS))
+
+
+def is_agent(message: Mapping[str, Any]) -> bool:
+    """Whether a message is the assistant's, or a call of it."""
+    name = _first(message, ("role", "from"))
+    return isinstance(name, str) and ROLES.get(name.lower()) in ("agent", "call")
 
 
 def _list_field(record: Record) -> str | None:
@@ -85,29 +136,63 @@ def _says_something(step: Step) -> bool:
     return bool((step.message or "").strip() or step.reasoning_content or step.tool_calls)
 
 
-def _add(steps: list[Step], message: Any, where: str, unread: set[str]) -> None:
-    """Add the steps of a message, and to `unread` the names of its keys that hold something and are not read."""
+def _add(steps: list[Step], message: Any, where: str, seen: _Seen) -> None:
+    """Add the steps of a message, and to `seen` its keys that hold something and are not read."""
     if not isinstance(message, Mapping):
         raise RecordError(
             f"{where}: expected an object with role and content, got {type(message).__name__}", "missing_role"
         )
     name = _first(message, ("role", "from"))
     if not isinstance(name, str):
-        raise RecordError(f"{where}: expected a role, got keys {sorted(message)}", "missing_role")
+        raise RecordError(f"{where}: expected a role, got keys {sorted(map(str, message))}", "missing_role")
     role = ROLES.get(name.lower())
     if role is None:
         raise RecordError(f"{where}: unknown role {name!r}; known: {', '.join(sorted(ROLES))}", "unknown_role")
     used = ["content" if message.get("content") is not None else "value"]
     content = message.get(used[0])
+    found: list[Step] = []
     if role == "agent":
-        steps += _agent(message, content, where, used)
+        found = _agent(message, content, where, used)
+        seen.n_redacted += thinking.n_redacted(message, content)
+        if isinstance(model := message.get("model"), str) and model:
+            seen.model = seen.model or model
     elif role == "call":
-        steps.append(Step("agent", tool_calls=_flat_calls(content, where)))
-    elif role == "user" and isinstance(content, list) and any(_is_result(part) for part in content):
-        steps += _user_parts(content, where)
-    elif (text := _text(content, where, empty_allowed=True)) or role == "tool":
-        steps.append(Step("tool" if role == "tool" else "system" if role == "system" else "user", text))
-    unread.update(f"messages[].{key}" for key in fields.left_over(message, used))
+        found = [Step("agent", tool_calls=parts.flat_calls(_text(content, where, empty_allowed=False)))]
+    elif isinstance(content, list) and any(parts.is_result(part) for part in content):
+        found = _results(message, content, where)
+    elif role == "tool":
+        found = [_tool(message, _result_text(content, where))]
+    elif text := _text(content, where, empty_allowed=True):
+        found = [Step("system" if role == "system" else "user", text, name=turn_facts.name_of(message))]
+    steps += _marked(found, message)
+    seen.unread.update(f"messages[].{key}" for key in fields.left_over(message, used))
+
+
+def _marked(found: list[Step], message: Mapping[str, Any]) -> list[Step]:
+    """The steps of an agent's message with what it says of itself: trained or not, why it ended, who speaks."""
+    if not found or found[-1].source != "agent":
+        return found
+    if not turn_facts.is_trained(message):
+        found = [replace(step, trained=False) for step in found]
+    name, reason = turn_facts.name_of(message), turn_facts.finish_reason(message)
+    return (
+        found if name is None and reason is None else [*found[:-1], replace(found[-1], name=name, finish_reason=reason)]
+    )
+
+
+def _tool(message: Mapping[str, Any], text: str) -> Step:
+    """The step of a result, with the id of its call and the name of its tool."""
+    number = _first(message, ("tool_call_id", "tool_use_id", "call_id"))
+    return Step("tool", text, tool_call_id=None if number is None else str(number), name=turn_facts.name_of(message))
+
+
+def _result_text(content: Any, where: str) -> str:
+    """The text of a result; a list that holds no typed parts is JSON."""
+    if isinstance(content, list) and not any(
+        isinstance(p, str) or (isinstance(p, Mapping) and "type" in p) for p in content
+    ):
+        return fields.verbatim(content)
+    return _text(content, where, empty_allowed=True)
 
 
 def _first(message: Mapping[str, Any], names: Iterable[str]) -> Any:
@@ -116,21 +201,36 @@ def _first(message: Mapping[str, Any], names: Iterable[str]) -> Any:
 
 def _agent(message: Mapping[str, Any], content: Any, where: str, used: list[str]) -> list[Step]:
     """Steps of an assistant message: none if it is empty; the keys that are read are added to `used`."""
-    key = next((key for key in REASONING if message.get(key)), None)
-    reasoning = None if key is None else _text(message[key], f"{where}: reasoning", empty_allowed=False)
-    used += ["tool_calls", "function_call", *([] if key is None else [key])]
+    before, reasoning, kind = thinking.of_message(message, where, used)
+    used += ["tool_calls", "function_call", "thinking_blocks", "reasoning_details"]
     calls = _calls(message, where)
-    if content is None and not calls and reasoning is None:
+    refusal = message.get("refusal")
+    if content in (None, "") and isinstance(refusal, str) and refusal:
+        content = refusal
+        used.append("refusal")
+    if content is None and not calls and reasoning is None and not thinking.n_redacted(message, content):
         raise RecordError(f"{where}: an assistant turn without content, reasoning and tool calls", "missing_content")
+    found = [Step("agent", None, text) for text in before]
     if isinstance(content, list) and any(isinstance(p, Mapping) and not fields.is_text_part(p) for p in content):
-        found = parts.agent_steps(content, where, calls)
-        if reasoning is None or any(step.reasoning_content == reasoning for step in found):
-            return found
-        if found and found[0].reasoning_content is None:
-            return [replace(found[0], reasoning_content=reasoning), *found[1:]]
-        return [Step("agent", None, reasoning), *found]
+        return found + _of_parts(content, where, calls, reasoning, kind)
     text = None if content is None else _text(content, where, empty_allowed=True) or None
-    return [Step("agent", text, reasoning, calls)] if text or reasoning or calls else []
+    if text or reasoning or calls:
+        found.append(Step("agent", text, reasoning, calls, reasoning_kind=kind))
+    return found
+
+
+def _of_parts(
+    content: list[Any], where: str, calls: tuple[ToolCall, ...], reasoning: str | None, kind: ReasoningKind
+) -> list[Step]:
+    """Steps of typed parts, and of the reasoning that stands beside them."""
+    found = parts.agent_steps(content, where, calls)
+    if found and found[0].reasoning_content is None and any(parts.is_redacted(part) for part in content):
+        found[0] = replace(found[0], reasoning_kind="redacted")
+    if reasoning is None or any(step.reasoning_content == reasoning for step in found):
+        return found
+    if found and found[0].reasoning_content is None:
+        return [replace(found[0], reasoning_content=reasoning, reasoning_kind=kind), *found[1:]]
+    return [Step("agent", None, reasoning, reasoning_kind=kind), *found]
 
 
 def _calls(message: Mapping[str, Any], where: str) -> tuple[ToolCall, ...]:
@@ -146,30 +246,15 @@ def _calls(message: Mapping[str, Any], where: str) -> tuple[ToolCall, ...]:
     return tuple(calls)
 
 
-def _flat_calls(content: Any, where: str) -> tuple[ToolCall, ...]:
-    """A ShareGPT function_call turn: JSON of one call or of several; anything else stays verbatim, without a name."""
-    text = _text(content, where, empty_allowed=False)
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return (ToolCall("", text),)
-    calls = value if isinstance(value, list) else [value]
-    known = calls and all(isinstance(c, Mapping) and isinstance(c.get("name"), str) and "arguments" in c for c in calls)
-    return tuple(parts.tool_call(call, where) for call in calls) if known else (ToolCall("", text),)
-
-
-def _is_result(part: Any) -> bool:
-    return isinstance(part, Mapping) and part.get("type") in parts.RESULTS
-
-
-def _user_parts(content: list[Any], where: str) -> list[Step]:
-    """A user message that carries results beside, perhaps, text."""
+def _results(message: Mapping[str, Any], content: list[Any], where: str) -> list[Step]:
+    """A message of results with, perhaps, text beside them, which is the user's."""
     steps = []
     for part in content:
-        if _is_result(part):
-            steps.append(Step("tool", parts.result_text(part, where)))
+        if parts.is_result(part):
+            found = parts.result(part, where)
+            steps.append(Step("tool", found.content, tool_call_id=found.tool_call_id, name=found.name))
         elif text := fields.text_of_parts([part], where):
-            steps.append(Step("user", text))
+            steps.append(Step("user", text, name=turn_facts.name_of(message)))
     return steps
 
 

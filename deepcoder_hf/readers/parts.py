@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deepcoder_hf.errors import RecordError
 from deepcoder_hf.readers import fields
-from deepcoder_hf.trajectory import Step, ToolCall
+from deepcoder_hf.trajectory import Observation, Step, ToolCall
 
 THINKING = ("thinking", "reasoning")
-CALLS = ("tool_use", "tool_call", "function_call")
-RESULTS = ("tool_result", "function_call_output", "tool_response")
+REDACTED = "redacted_thinking"
+CALLS = ("tool_use", "tool_call", "function_call", "server_tool_use", "mcp_tool_use")
+CALL_ROLES = ("function_call", "tool_call")
+"""Roles of turns that are calls, in ShareGPT."""
+FLAT_CALL = {"name", "arguments", "id", "type", "call_id", "tool_call_id"}
+RESULTS = ("tool_result", "function_call_output", "tool_response", "mcp_tool_result")
+SERVER_RESULT = "_tool_result"
+"""How the types of results end whose content is an object or a list of objects, such as `web_search_tool_result`."""
+OPAQUE = "encrypted_content"
 REASONING, TEXT, CALL, RESULT = range(4)
 """Order of the parts of a step."""
-Part = str | ToolCall
-"""The text of reasoning, of a message or of a result, or a call."""
+Part = str | ToolCall | Observation
+"""The text of reasoning or of a message, a call, or a result."""
 
 
 def agent_steps(
@@ -57,17 +65,22 @@ def _ranked(content: Sequence[Any], where: str) -> list[tuple[int, Part]]:
     """The parts that say something, with their place in a step; consecutive texts are joined."""
     ranked: list[tuple[int, Part]] = []
     for part in content:
+        if is_redacted(part):
+            continue
         rank = _rank(part, where)
         value: Part
+        if rank == CALL and isinstance(text := part.get("value"), str) and "name" not in part:
+            ranked += [(CALL, call) for call in flat_calls(text)]
+            continue
         if rank == REASONING:
             value = _thinking_text(part, where)
         elif rank == TEXT:
-            value = part if isinstance(part, str) else part["text"]
+            value = part if isinstance(part, str) else fields.text_of(part) or ""
         else:
-            value = tool_call(part, where) if rank == CALL else result_text(part, where)
+            value = tool_call(part, where) if rank == CALL else result(part, where)
         if rank == TEXT and ranked and ranked[-1][0] == TEXT:
             ranked[-1] = (TEXT, f"{ranked[-1][1]}{value}")
-        elif value != "" or rank == RESULT:
+        elif value != "":
             ranked.append((rank, value))
     return ranked
 
@@ -85,22 +98,33 @@ def _early(ranked: Sequence[tuple[int, Part]], one_turn: bool) -> list[bool]:
 
 def _step(group: Sequence[tuple[int, Part]]) -> Step:
     """A step of parts in order; it has at most one reasoning and one text."""
-    texts = {rank: part for rank, part in group if isinstance(part, str) and rank != RESULT}
+    texts = {rank: part for rank, part in group if isinstance(part, str)}
     calls = tuple(part for _, part in group if isinstance(part, ToolCall))
-    results = tuple(part for rank, part in group if rank == RESULT and isinstance(part, str))
+    results = tuple(part for _, part in group if isinstance(part, Observation))
     return Step("agent", texts.get(TEXT), texts.get(REASONING), calls, results)
 
 
 def _rank(part: Any, where: str) -> int:
-    if isinstance(part, str) or (
-        isinstance(part, Mapping) and fields.is_text_part(part) and isinstance(part.get("text"), str)
-    ):
+    if isinstance(part, str) or (isinstance(part, Mapping) and fields.text_of(part) is not None):
         return TEXT
     kind = part.get("type") if isinstance(part, Mapping) else None
-    for rank, kinds in ((REASONING, THINKING), (CALL, CALLS), (RESULT, RESULTS)):
+    for rank, kinds in ((REASONING, THINKING), (CALL, CALLS)):
         if kind in kinds:
             return rank
+    if is_result(part):
+        return RESULT
     raise fields.refused_part(part, where)
+
+
+def is_redacted(part: Any) -> bool:
+    """Whether a part says that there was reasoning which the provider keeps to itself."""
+    return isinstance(part, Mapping) and part.get("type") == REDACTED
+
+
+def is_result(part: Any) -> bool:
+    """Whether a part is the result of a call."""
+    kind = part.get("type") if isinstance(part, Mapping) else None
+    return kind in RESULTS or (isinstance(kind, str) and kind.endswith(SERVER_RESULT))
 
 
 def _thinking_text(part: Mapping[str, Any], where: str) -> str:
@@ -120,7 +144,7 @@ def tool_call(part: Mapping[str, Any], where: str) -> ToolCall:
     Raises:
         RecordError: It has neither a name nor arguments (`bad_tool_calls`).
     """
-    function = part.get("function")
+    function = part.get("function") or part.get("custom")
     inner = {**part, **function} if isinstance(function, Mapping) else part
     name = inner.get("name") or inner.get("function_name") or (function if isinstance(function, str) else "")
     given = next(
@@ -137,6 +161,33 @@ def tool_call(part: Mapping[str, Any], where: str) -> ToolCall:
     return ToolCall(fields.verbatim(name), arguments, None if number is None else str(number))
 
 
+def flat_calls(text: str) -> tuple[ToolCall, ...]:
+    """The calls of a text: JSON of one call or of several; anything else stays verbatim, without a name."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return (ToolCall("", text),)
+    calls = value if isinstance(value, list) else [value]
+    if not calls or not all(_is_flat_call(call) for call in calls):
+        return (ToolCall("", text),)
+    try:
+        return tuple(tool_call(call, "call") for call in calls)
+    except RecursionError:  # nested as deep as can be read, but not written
+        return (ToolCall("", text),)
+
+
+def is_call_turn(message: Mapping[str, Any]) -> bool:
+    """Whether a message is a call of its own, as ShareGPT has them: its text is the JSON of calls."""
+    name = next((message[key] for key in ("role", "from") if message.get(key) is not None), None)
+    return isinstance(name, str) and name.lower() in CALL_ROLES
+
+
+def _is_flat_call(call: Any) -> bool:
+    """Whether an object is a call and no more: a further key would be lost."""
+    named = isinstance(call, Mapping) and isinstance(call.get("name"), str) and call["name"] != ""
+    return named and call.get("arguments") is not None and call.keys() <= FLAT_CALL
+
+
 def same_call(one: ToolCall, other: ToolCall) -> bool:
     """Whether two fields of a message tell of the same call: by id where both have one, else by name and arguments."""
     if one.tool_call_id and other.tool_call_id:
@@ -146,7 +197,22 @@ def same_call(one: ToolCall, other: ToolCall) -> bool:
 
 def result_text(part: Mapping[str, Any], where: str) -> str:
     """The text of a result, whose content is a string, a list of text parts, or JSON."""
-    content = next((part[key] for key in ("content", "output", "result", "text") if part.get(key) is not None), "")
-    if isinstance(content, list):
+    keys = ("content", "output", "result", "text", "value")
+    content = next((part[key] for key in keys if part.get(key) is not None), "")
+    if isinstance(content, list) and part.get("type") in RESULTS:
         return fields.text_of_parts(content, where)
+    if isinstance(content, list):
+        opened = [
+            {k: v for k, v in item.items() if k != OPAQUE} if isinstance(item, Mapping) else item for item in content
+        ]
+        return fields.verbatim(opened)
     return fields.verbatim(content)
+
+
+def result(part: Mapping[str, Any], where: str) -> Observation:
+    """A result with the id of its call and the name of the tool, where the part has them."""
+    number = next((part[key] for key in ("tool_use_id", "tool_call_id", "call_id") if part.get(key)), None)
+    name = part.get("name")
+    return Observation(
+        result_text(part, where), None if number is None else str(number), name if isinstance(name, str) else None
+    )

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from deepcoder_hf.spans.resolve import SpanTuple
-from deepcoder_hf.spans.types import TYPE_IDS, TYPES
+from deepcoder_hf.spans.types import PREAMBLE, SUBTYPES, TYPE_IDS, TYPES
 
+_DECIDING = pa.array(list(SUBTYPES), pa.string())
 TYPE_NAMES = pa.array([str(kind) for kind in TYPES])
 
 
@@ -31,6 +32,24 @@ class SpanColumns:
     patterns: pa.StringArray
     origins: pa.StringArray
     steps: npt.NDArray[np.int32]
+
+
+def take_rows(spans: SpanColumns, rows: Sequence[int]) -> SpanColumns:
+    """The spans of some of the texts, in the order of `rows`."""
+    parts = [np.arange(spans.rows[row], spans.rows[row + 1]) for row in rows]
+    chosen = np.concatenate([np.zeros(0, np.int64), *parts]).astype(np.int64)
+    taken = pa.array(chosen)
+    return SpanColumns(
+        rows=np.concatenate([[0], np.cumsum([part.size for part in parts])]).astype(np.int64),
+        start_char=spans.start_char[chosen],
+        end_char=spans.end_char[chosen],
+        kinds=spans.kinds[chosen],
+        subtypes=spans.subtypes.take(taken),
+        confidence=spans.confidence[chosen],
+        patterns=spans.patterns.take(taken),
+        origins=spans.origins.take(taken),
+        steps=spans.steps[chosen],
+    )
 
 
 def only(spans: SpanColumns, keep: npt.NDArray[np.bool_]) -> SpanColumns:
@@ -76,15 +95,16 @@ def type_names(kinds: npt.NDArray[np.int8]) -> pa.StringArray:
     return TYPE_NAMES.take(pa.array(kinds))
 
 
-def is_preamble(spans: SpanColumns) -> npt.NDArray[np.bool_]:
-    """Which spans are visible text before a call, bool [S]."""
-    answers: npt.NDArray[np.bool_] = pc.equal(spans.subtypes, "preamble").to_numpy(zero_copy_only=False).astype(bool)
-    return answers
+def subtype_codes(subtypes: pa.StringArray) -> npt.NDArray[np.int8]:
+    """What subtypes say about training, as codes of `SUBTYPES` (0: nothing), int8 [S]."""
+    places = pc.index_in(subtypes, value_set=_DECIDING).fill_null(-1)
+    codes: npt.NDArray[np.int8] = places.to_numpy(zero_copy_only=False).astype(np.int8) + np.int8(1)
+    return codes
 
 
 def marked_reasoning(spans: SpanColumns) -> npt.NDArray[np.bool_]:
     """Whether a text has reasoning that is marked as such, not mere preamble, bool [R]."""
     n_rows = spans.rows.size - 1
     row_of = np.repeat(np.arange(n_rows), np.diff(spans.rows))
-    marked = (spans.kinds == TYPE_IDS["reasoning"]) & ~is_preamble(spans)
+    marked = (spans.kinds == TYPE_IDS["reasoning"]) & (subtype_codes(spans.subtypes) != PREAMBLE)
     return np.bincount(row_of[marked], minlength=n_rows) > 0

@@ -34,6 +34,11 @@ TYPES: tuple[SpanType, ...] = (
 TYPE_IDS: dict[str, int] = {str(kind): i for i, kind in enumerate(TYPES)}
 """Name of a span type to its id in `token_types`: other 0, reasoning 1, action 2, observation 3, answer 4."""
 
+SUBTYPES = ("preamble", "untrained", "summary", "header", "empty_think", "stop", "turn_end")
+"""Subtypes that decide, with the type, how a span is trained (tokens/masks.py)."""
+PREAMBLE, NEVER, SUMMARY, HEADER, EMPTY_THINK, STOP, TURN_END = range(1, len(SUBTYPES) + 1)
+"""Their codes; other subtypes are code 0."""
+
 
 @dataclass(frozen=True, slots=True)
 class Span:

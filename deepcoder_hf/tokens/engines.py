@@ -82,6 +82,28 @@ def character_bytes(text: str) -> Int64 | None:
     return np.append(np.flatnonzero(begins), begins.size).astype(np.int64)
 
 
+def encode_cut(engine: Engine, texts: Sequence[str], cuts: Sequence[Sequence[int]]) -> Encoded:
+    """Encode texts in parts, as if no token could reach over a cut.
+
+    Args:
+        engine: What encodes the parts.
+        texts: R texts.
+        cuts: Characters of each text, ascending, before which it is cut.
+    """
+    parts: list[str] = []
+    counts = []
+    for text, places in zip(texts, cuts, strict=True):
+        borders = [0, *places, len(text)]
+        parts += [text[start:end] for start, end in pairwise(borders)]
+        counts.append(len(borders) - 1)
+    encoded = engine.encode(parts)
+    first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    by_reference = np.logical_or.reduceat(encoded.by_reference, first[:-1]) if texts else encoded.by_reference
+    return Encoded(
+        encoded.ids, encoded.rows[first], encoded.text_starts[first], encoded.starts, encoded.ends, by_reference
+    )
+
+
 class ReferenceEngine:
     """Ids and offsets from `tokenizers` itself.
 

@@ -4,12 +4,62 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer
 
 from deepcoder_hf.errors import TokenizerError
 from deepcoder_hf.tokens.bundled import EOS_TOKEN, QWEN3_NAMES, qwen3_file
+
+
+@dataclass(frozen=True, slots=True)
+class ChatFacts:
+    """What a tokenizer says about conversations."""
+
+    template: str | None = None
+    """Its chat template (Jinja), where it has one."""
+    special_tokens: Mapping[str, str] = field(default_factory=dict)
+    """Its named special tokens (`bos_token`, `eos_token`, ...), which templates use."""
+    response_template: Any = None
+    """How the text of a turn is taken apart (transformers >= 5.13), where it says so."""
+
+
+def chat_facts(name: str) -> ChatFacts:
+    """The chat template and the special tokens of a tokenizer, named as for `load_backend`.
+
+    Raises:
+        TokenizerError: Nothing is there.
+    """
+    path = Path(name).expanduser()
+    if name in QWEN3_NAMES and not path.exists():
+        return ChatFacts(special_tokens={"eos_token": EOS_TOKEN})
+    if path.is_file():
+        return _facts_beside(path)
+    tokenizer = _from_transformers(name, path)
+    special = {key: str(value) for key, value in tokenizer.special_tokens_map.items() if isinstance(value, str)}
+    template = tokenizer.chat_template
+    if isinstance(template, dict):
+        template = template.get("default")
+    return ChatFacts(template, special, getattr(tokenizer, "response_template", None))
+
+
+def _facts_beside(path: Path) -> ChatFacts:
+    """From the tokenizer_config.json and the chat_template.jinja beside a tokenizer.json."""
+    try:
+        config = json.loads((path.parent / "tokenizer_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        config = {}
+    if not isinstance(config, dict):
+        config = {}
+    named = {key: value.get("content") if isinstance(value, dict) else value for key, value in config.items()}
+    special = {key: value for key, value in named.items() if key.endswith("_token") and isinstance(value, str)}
+    beside = path.parent / "chat_template.jinja"
+    template = beside.read_text(encoding="utf-8") if beside.is_file() else config.get("chat_template")
+    return ChatFacts(template if isinstance(template, str) else None, special, config.get("response_template"))
 
 
 def load_backend(name: str) -> tuple[Tokenizer, str | None]:
@@ -31,7 +81,8 @@ def load_backend(name: str) -> tuple[Tokenizer, str | None]:
     elif path.is_file():
         backend, eos = _from_file(path), _eos_beside(path)
     else:
-        backend, eos = _from_transformers(name, path)
+        tokenizer = _from_transformers(name, path)
+        backend, eos = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str()), tokenizer.eos_token
     backend.no_truncation()
     backend.no_padding()
     return backend, eos
@@ -54,7 +105,9 @@ def _eos_beside(path: Path) -> str | None:
     return eos if isinstance(eos, str) else None
 
 
-def _from_transformers(name: str, path: Path) -> tuple[Tokenizer, str | None]:
+@lru_cache(maxsize=2)
+def _from_transformers(name: str, path: Path) -> Any:
+    """The tokenizer as `transformers` loads it."""
     looks_local = name.startswith((".", "/", "~")) or name.endswith(".json") or path.parent.name in os.listdir()
     if path.is_dir() and not any((path / file).exists() for file in ("tokenizer.json", "tokenizer_config.json")):
         raise TokenizerError(f"tokenizer {name!r}: expected a tokenizer.json in this folder, got none")
@@ -80,4 +133,4 @@ def _from_transformers(name: str, path: Path) -> tuple[Tokenizer, str | None]:
             f"tokenizer {name!r} is slow ({type(tokenizer).__name__}): it gives no character offsets; expected one "
             "with a tokenizer.json (AutoTokenizer.from_pretrained(...).is_fast)"
         )
-    return tokenizer.backend_tokenizer, tokenizer.eos_token
+    return tokenizer

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deepcoder_hf.config import MasksConfig
-from deepcoder_hf.spans.types import TYPE_IDS
+from deepcoder_hf.spans.types import EMPTY_THINK, HEADER, NEVER, PREAMBLE, STOP, SUMMARY, TURN_END, TYPE_IDS
 
 Int8 = npt.NDArray[np.int8]
 UNTRAINED, AS_REASONING, AS_ACTION, LABEL_ONLY = range(4)
@@ -25,24 +25,43 @@ class TokenMasks:
     labels: npt.NDArray[np.int32]
 
 
-def training_of(kinds: Int8, is_preamble: npt.NDArray[np.bool_], config: MasksConfig) -> Int8:
+def training_of(kinds: Int8, codes: Int8, rows: npt.NDArray[np.int64], config: MasksConfig) -> Int8:
     """How each span is trained.
 
     Args:
         kinds: Type ids, int8 [S].
-        is_preamble: Whether a span is visible text before a call, bool [S].
+        codes: What the subtypes say: 0 or a code of `spans.types.SUBTYPES`, int8 [S].
+        rows: Where each row's spans begin, int64 [R + 1].
         config: The mask settings.
 
     Returns:
-        UNTRAINED, AS_REASONING, AS_ACTION or LABEL_ONLY, int8 [S].
+        UNTRAINED, AS_REASONING, AS_ACTION or LABEL_ONLY, int8 [S]. A stop token (and, where masks.turn_end says so,
+        what the template writes after it) is trained where any span of its turn is, as its type says, else as action.
     """
     answer = {"action": AS_ACTION, "own": LABEL_ONLY, "none": UNTRAINED}[config.answer]
-    preamble = {"reasoning": AS_REASONING, "action": AS_ACTION, "none": UNTRAINED}[config.preamble]
     by_type = np.zeros(len(TYPE_IDS), np.int8)
-    by_type[TYPE_IDS["reasoning"]], by_type[TYPE_IDS["action"]] = AS_REASONING, AS_ACTION
+    by_type[TYPE_IDS["reasoning"]] = AS_REASONING if config.reasoning == "reasoning" else UNTRAINED
+    by_type[TYPE_IDS["action"]] = AS_ACTION if config.action == "action" else UNTRAINED
     by_type[TYPE_IDS["answer"]] = answer
     training = by_type[kinds]
-    training[is_preamble & (kinds == TYPE_IDS["reasoning"])] = preamble
+    if not codes.any():
+        return training
+    preamble = {"reasoning": AS_REASONING, "action": AS_ACTION, "none": UNTRAINED}[config.preamble]
+    training[(codes == PREAMBLE) & (kinds == TYPE_IDS["reasoning"])] = preamble
+    training[codes == NEVER] = UNTRAINED
+    training[codes == SUMMARY] = AS_REASONING if config.summary == "reasoning" else UNTRAINED
+    training[codes == EMPTY_THINK] = AS_REASONING if config.empty_think == "reasoning" else UNTRAINED
+    closing = (codes == STOP) | (codes == TURN_END)
+    training[closing] = UNTRAINED
+    if closing.any():
+        begins = codes == HEADER
+        begins[rows[:-1][rows[:-1] < codes.size]] = True
+        turn = np.cumsum(begins)
+        trained_turn = np.bincount(turn, training > 0, turn[-1] + 1) > 0
+        for code, wanted in ((STOP, config.stop == "trained"), (TURN_END, config.turn_end == "trained")):
+            spans = (codes == code) & trained_turn[turn] & wanted
+            own = by_type[kinds[spans]]
+            training[spans] = np.where(own == UNTRAINED, AS_ACTION, own)
     return training
 
 

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
 from deepcoder_hf.rendering.clean import clean
+from deepcoder_hf.spans.columns import subtype_codes
 from deepcoder_hf.spans.detector import SpanDetector
 from deepcoder_hf.spans.types import TYPE_IDS, Span, check_partition
 from deepcoder_hf.tokens.typed import type_tokens
@@ -30,7 +32,7 @@ def tokenize_text(
         np.array([span.start_char for span in found], np.int64),
         np.array([span.end_char for span in found], np.int64),
         np.array([TYPE_IDS[span.span_type] for span in found], np.int8),
-        np.array([span.subtype == "preamble" for span in found], bool),
+        subtype_codes(pa.array([span.subtype for span in found], pa.string())),
         np.array([span.confidence for span in found], np.float32),
         tokenizer,
         tokenizer.masks,

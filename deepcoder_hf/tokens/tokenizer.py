@@ -15,7 +15,7 @@ import numpy.typing as npt
 from deepcoder_hf.config import Config, MasksConfig, TokensConfig
 from deepcoder_hf.errors import TokenizerError
 from deepcoder_hf.spans.types import Span
-from deepcoder_hf.tokens.engines import Encoded, Engine, FastEngine, ReferenceEngine, is_byte_level, same_ids
+from deepcoder_hf.tokens.engines import Encoded, Engine, FastEngine, ReferenceEngine, encode_cut, is_byte_level, same_ids
 from deepcoder_hf.tokens.load import load_backend
 from deepcoder_hf.tokens.types import ProcessedTrajectory
 
@@ -75,9 +75,23 @@ class TrajectoryTokenizer:
         """How many special tokens are put around a text, at most."""
         return len(self.prefix_ids) + len(self.suffix_ids) + (self.eos_id is not None)
 
-    def encode(self, texts: Sequence[str]) -> Encoded:
-        """Encode clean texts (no lone surrogates, normalised where the tokenizer would), without special tokens."""
-        return self.engine.encode(texts)
+    def encode(self, texts: Sequence[str], cuts: Sequence[Sequence[int]] | None = None) -> Encoded:
+        """Encode clean texts (no lone surrogates, normalised where the tokenizer would), without special tokens.
+
+        Args:
+            texts: R texts.
+            cuts: Characters of each text, ascending, before which it is cut: its parts are encoded apart, so that a
+                control token that a cut divides is encoded as ordinary characters. None for none.
+        """
+        if cuts is None or not any(cuts):
+            return self.engine.encode(texts)
+        return encode_cut(self.engine, texts, cuts)
+
+    def control_tokens(self, special: bool = False) -> tuple[str, ...]:
+        """Every added token of two characters or more, or only those that are special; longest first."""
+        added = self.backend.get_added_tokens_decoder().values()
+        found = {token.content for token in added if len(token.content) > 1 and (token.special or not special)}
+        return tuple(sorted(found, key=lambda t: (-len(t), t)))
 
     def tokenize(self, text: str, spans: Sequence[Span] | None = None, trajectory_id: str = "") -> ProcessedTrajectory:
         """Tokenise one text and mark what each token is and how it is trained.

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deepcoder_hf.config import MasksConfig
-from deepcoder_hf.spans.columns import SpanColumns, is_preamble
+from deepcoder_hf.spans.columns import SpanColumns, subtype_codes
 from deepcoder_hf.spans.types import TYPE_IDS
 from deepcoder_hf.tokens.align import Int64, align_spans
 from deepcoder_hf.tokens.engines import Encoded, character_bytes
@@ -100,10 +100,12 @@ def type_spans(
     tokenizer: TrajectoryTokenizer,
     masks: MasksConfig,
     ends: npt.NDArray[np.bool_] | None = None,
+    cuts: Sequence[Sequence[int]] | None = None,
 ) -> TypedTokens:
     """`type_tokens` of texts whose spans are columns already."""
-    columns = (spans.rows, spans.start_char, spans.end_char, spans.kinds, is_preamble(spans), spans.confidence)
-    return type_tokens(texts, *columns, tokenizer, masks, ends)
+    codes = subtype_codes(spans.subtypes)
+    columns = (spans.rows, spans.start_char, spans.end_char, spans.kinds, codes, spans.confidence)
+    return type_tokens(texts, *columns, tokenizer, masks, ends, cuts)
 
 
 def type_tokens(
@@ -112,11 +114,12 @@ def type_tokens(
     start_char: Int64,
     end_char: Int64,
     kinds: Int8,
-    is_preamble: npt.NDArray[np.bool_],
+    codes: Int8,
     confidence: npt.NDArray[np.float32],
     tokenizer: TrajectoryTokenizer,
     masks: MasksConfig,
     ends: npt.NDArray[np.bool_] | None = None,
+    cuts: Sequence[Sequence[int]] | None = None,
 ) -> TypedTokens:
     """Tokenise texts and mark what each token is and how it is trained.
 
@@ -126,20 +129,21 @@ def type_tokens(
         start_char: First character of each span, int64 [S]; spans partition their text.
         end_char: Character after the last one, int64 [S].
         kinds: Type ids, int8 [S].
-        is_preamble: Whether a span is visible text before a call, bool [S].
+        codes: What the spans' subtypes say (`spans.columns.subtype_codes`), int8 [S].
         confidence: float32 [S].
         tokenizer: The tokenizer.
         masks: What is trained.
         ends: Which texts end their trajectory, bool [R]: only they get an appended EOS. None for all.
+        cuts: Characters of each text over which no token may reach: escaped control tokens. None for none.
     """
-    encoded = tokenizer.encode(texts)
+    encoded = tokenizer.encode(texts, cuts)
     n_prefix, n_texts = len(tokenizer.prefix_ids), len(texts)
     aligned = align_spans(texts, encoded, span_rows, start_char, end_char, masks.straddle, n_prefix)
     eos_id = tokenizer.eos_id
     input_ids, rows = with_added(encoded, tokenizer.prefix_ids, tokenizer.suffix_ids, eos_id, ends)
     row_of = np.repeat(np.arange(n_texts), np.diff(span_rows))
     start, end = aligned.start_token, aligned.end_token
-    training = training_of(kinds, is_preamble, masks)
+    training = training_of(kinds, codes, span_rows, masks)
     has_eos = np.full(n_texts, eos_id is not None) if ends is None or eos_id is None else ends
     marked_end = _with_eos(end, training, span_rows, rows, has_eos)
     width = marked_end - start

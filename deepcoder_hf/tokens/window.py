@@ -40,6 +40,8 @@ class Window:
     """Where the body begins in the whole text; what lies between the head and this is context that the window lacks."""
     end_char: int
     """Where the body ends in the whole text."""
+    cuts: tuple[int, ...] = ()
+    """Characters of `text` before which it is cut before it is encoded."""
 
 
 def plan_windows(

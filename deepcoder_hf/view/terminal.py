@@ -18,6 +18,13 @@ STYLES = {
     "answer": "magenta",
     "other": "bright_black",
 }
+LEDGER_NOTES = {
+    "escaped": "control tokens escaped",
+    "empty_think": "empty think blocks put in by the template",
+    "dropped_turns": "empty agent turns left out",
+    "template_refused": "refused by the template",
+}
+"""Events of the ledger and what the summary calls them."""
 GUTTER = 13
 SLACK = 60
 """A text is not cut for so few characters: the note that it was cut takes as many."""
@@ -41,9 +48,6 @@ def summary(report: Mapping[str, Any]) -> Group:
     facts.add_row("tokens", f"{tokens:,}, {trained / max(tokens, 1):.1%} trained")
     facts.add_row("thinking", f"{report['structured_thinking_rate']:.1%} of the kept records hold marked reasoning")
     facts.add_row("tokenizer", safe_text(f"{report['tokenizer']}, engine {report['engine']}"))
-    if report["unread_fields"]:
-        names = ", ".join(f"{name} ({n:,})" for name, n in list(report["unread_fields"].items())[:8])
-        facts.add_row("not read", safe_text(f"fields left out, by records: {names}"))
     if "speed" in report:
         speed, shards = report["speed"], report["shards"]
         facts.add_row(
@@ -51,7 +55,7 @@ def summary(report: Mapping[str, Any]) -> Group:
             f"{speed['seconds']:.1f} s, {speed['tokens_per_s']:,.0f} tokens/s, {shards['from_cache']} of "
             f"{shards['total']} shards from the cache",
         )
-    return Group(*[part for part in (facts, _ratios(report), _reasons(report)) if part is not None])
+    return Group(*[part for part in (facts, _ratios(report), _ledger(report), _reasons(report)) if part is not None])
 
 
 def _ratios(report: Mapping[str, Any]) -> Table | None:
@@ -65,6 +69,28 @@ def _ratios(report: Mapping[str, Any]) -> Table | None:
         row = report["row_ratios"][kind]
         values = (report["token_ratios"][kind], row["mean"], row["p05"], row["p50"], row["p95"])
         table.add_row(Text(kind, style), *(f"{value:.1%}" for value in values))
+    return table
+
+
+def _ledger(report: Mapping[str, Any]) -> Table | None:
+    """What became of the source's words, and what was added or left out on the way."""
+    ledger = report["ledger"]
+    kinds = [kind for kind in STYLES if kind in ledger]
+    if not kinds:
+        return None
+    strings = ledger["record_strings"]
+    notes = [f"loss {ledger['loss_ratio']:.4%}", f"{strings['unread']:,} of {strings['total']:,} not read"]
+    for name, words in LEDGER_NOTES.items():
+        if ledger.get(name):
+            notes.append(f"{ledger[name]:,} {words}")
+    table = Table(title="characters of the source", title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table.caption, table.caption_justify = ", ".join(notes), "left"
+    table.add_column("type")
+    stages = list(ledger[kinds[0]])
+    for name in stages:
+        table.add_column(name, justify="right")
+    for kind in kinds:
+        table.add_row(Text(kind, STYLES[kind]), *(f"{ledger[kind][stage]:,}" for stage in stages))
     return table
 
 

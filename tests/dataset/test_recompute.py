@@ -13,6 +13,7 @@ from datasets import Dataset
 from sad_row import TEXT, Row, validate
 
 from deepcoder_hf import TrajectoryProcessor
+from deepcoder_hf.config import MasksConfig
 from deepcoder_hf.spans.types import TYPE_IDS
 
 
@@ -123,8 +124,8 @@ def test_a_row_of_an_older_version_without_mask_settings_is_a_problem_that_says_
     damaged["metadata"] = json.dumps(facts)
     (error,) = validate(damaged)["validation_errors"]
     assert error["problems"] == [
-        "metadata.masks: expected the mask settings (answer, preamble, straddle), got None; a row of an older version "
-        "must be processed again"
+        f"metadata.masks: expected the mask settings ({', '.join(MasksConfig.model_fields)}), got None; a row of an "
+        "older version must be processed again"
     ]
 
 
@@ -136,5 +137,5 @@ def test_rows_of_every_mask_setting_are_valid_side_by_side(
     settings = {"straddle": straddle, "answer": answer, "preamble": "none"}
     chain = TrajectoryProcessor({"tokens": {"model_name": str(tiny_model)}, "masks": settings})
     made = chain.process(Dataset.from_list([{"text": TEXT}]))[0]
-    assert json.loads(made["metadata"])["masks"] == settings
+    assert json.loads(made["metadata"])["masks"] == MasksConfig(**settings).model_dump()  # type: ignore[arg-type]
     assert validate(row, made, row)["validation_errors"] == []

@@ -75,7 +75,7 @@ IMAGE = {"type": "image_url", "image_url": {"url": "x"}}
         ({"content": [3]}, "unsupported_modality", "content: a content part of type 'int'"),
         ({"text": ""}, "empty_record", "field 'text' is empty"),
         ({"response": " \r\n\t"}, "empty_record", "field 'response' is empty"),
-        ({}, "unknown_format", "with the keys none; known formats: messages"),
+        ({}, "unknown_format", "with the keys none; known formats: "),
         ({"prompt": "x", "out": 1}, "unknown_format", "with the keys 'prompt', 'out'; known formats"),
         ({"steps": []}, "empty_record", "the list 'steps' is empty"),
         ({"content": None}, "unknown_format", "with the keys 'content'"),
@@ -153,6 +153,6 @@ def test_any_object_is_a_trajectory_or_a_reject(record: dict[str, Any]) -> None:
     assert trajectory.steps
     assert from_json(to_json(trajectory), trajectory.source_format).steps == trajectory.steps
     for step in trajectory.steps:
-        texts = [step.message, step.reasoning_content, *step.observations]
+        texts = [step.message, step.reasoning_content, *(result.content for result in step.observations)]
         assert all(isinstance(text, str) or text is None for text in texts)
         assert all(isinstance(c.function_name, str) and isinstance(c.arguments, str) for c in step.tool_calls)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from reading import REPLY, USER, agent, chat, read, steps
+from reading import REPLY, USER, agent, chat, read, seen, steps
 
 from deepcoder_hf.trajectory import Step, ToolCall
 
@@ -96,7 +96,7 @@ def test_parts_of_an_agent_keep_their_order_and_begin_a_step_where_they_must() -
         {"type": "reasoning", "text": "t3"},
     ]
     assert steps(agent(content=parts)) == [
-        Step("agent", "m1", "t1", (ToolCall("f", "{}", "a"), ToolCall("g", "{}", "b")), ("r1", "r2")),
+        Step("agent", "m1", "t1", (ToolCall("f", "{}", "a"), ToolCall("g", "{}", "b")), seen("r1", "r2")),
         Step("agent", "m2m3"),
         Step("agent", None, "t2"),
         Step("agent", None, "t3"),
@@ -167,7 +167,7 @@ def test_steps_stand_under_any_of_the_usual_names(key: str) -> None:
 def test_step_variants(raw: dict[str, Any], expected: tuple[str | None, ToolCall | None, str | None]) -> None:
     thought, call, observation = expected
     assert steps({"steps": [raw]}) == [
-        Step("agent", None, thought, () if call is None else (call,), () if observation is None else (observation,))
+        Step("agent", None, thought, () if call is None else (call,), () if observation is None else seen(observation))
     ]
 
 

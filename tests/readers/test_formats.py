@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reading import REPLY, USER, chat, read
+from reading import LENIENT, REPLY, USER, chat, read, read_all
 
 from deepcoder_hf.errors import RecordError
 from deepcoder_hf.readers import READERS
@@ -79,18 +79,24 @@ def test_small_facts_are_carried_along_and_large_ones_are_named() -> None:
         "no": None,
     }
     expected = {"reward": 0.5, "licence": "MIT", "extra": {"n": 3}, "unread_fields": ["list", "long"]}
-    assert read(record).metadata == expected
+    found = dict(LENIENT.parse(record).metadata)
+    assert found.pop("read") == {"total": 205, "claimed": 4, "unread": 201, "unread_paths": {"long": 201}}
+    assert found == expected
+    with pytest.raises(RecordError, match=r"98\.0% of the record's text .* long \(201 characters\)") as caught:
+        read(record)
+    assert caught.value.reason == "unread_fields"
 
 
 @pytest.mark.parametrize("name", sorted(READERS))
 def test_trajectories_survive_the_json_of_the_cache(name: str) -> None:
     for line in (GOLDEN / name / "raw.jsonl").read_text(encoding="utf-8").splitlines():
-        trajectory = read(json.loads(line))
-        text = to_json(trajectory)
-        assert text.encode()  # Arrow stores UTF-8, which has no place for a lone surrogate
-        back = from_json(text, name)
-        assert back.steps == trajectory.steps
-        assert dict(back.metadata) == dict(trajectory.metadata)
+        for trajectory in read_all(json.loads(line)):
+            text = to_json(trajectory)
+            assert text.encode()  # Arrow stores UTF-8, which has no place for a lone surrogate
+            back = from_json(text, name)
+            assert back.steps == trajectory.steps
+            assert back.tools == trajectory.tools
+            assert dict(back.metadata) == dict(trajectory.metadata)
 
 
 # --- real data -------------------------------------------------------------------------------------------------------
@@ -98,7 +104,7 @@ def test_trajectories_survive_the_json_of_the_cache(name: str) -> None:
 TOOL_STEPS = [
     Step("user", "q"),
     Step("agent", None, None, (ToolCall("bash", "{\"command\": \"ls\"}", "a"),)),
-    Step("tool", "o"),
+    Step("tool", "o", tool_call_id="a"),
     Step("agent", "ok"),
 ]  # fmt: skip
 BAD_ROWS: dict[str, str | list[Step]] = {

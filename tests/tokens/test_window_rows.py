@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from deepcoder_hf.config import Config, TokensConfig
 from deepcoder_hf.dataset.features import sad_schema
-from deepcoder_hf.dataset.raw import raw_row, table_of
+from deepcoder_hf.dataset.raw import raw_rows, table_of
 from deepcoder_hf.dataset.validate import check_row, validate_rows
 from deepcoder_hf.errors import AlignmentError
 from deepcoder_hf.readers import TrajectoryParser
@@ -50,7 +50,8 @@ def thinking(thought: str) -> dict[str, Any]:
 
 
 def raw_table(raw: Sequence[dict[str, Any]]) -> pa.Table:
-    return table_of([raw_row(record, "x.jsonl", n + 1, TrajectoryParser()) for n, record in enumerate(raw)])
+    parser = TrajectoryParser()
+    return table_of([row for n, record in enumerate(raw, 1) for row in raw_rows(record, "x.jsonl", n, parser)])
 
 
 def config_of(model: Path, **tokens: Any) -> Config:

@@ -11,6 +11,8 @@ from typing import Any
 from deepcoder_hf.readers.containers.compression import ByteSource
 from deepcoder_hf.readers.containers.json_window import Value, Window
 from deepcoder_hf.readers.containers.raw_record import EXCERPT_CHARS, RawRecord, RecordDecoder
+from deepcoder_hf.readers.containers.session_lines import EVENTS, session_record
+from deepcoder_hf.readers.sessions import opens_session
 
 CONTAINER_KEYS = frozenset({"messages", "conversations", "conversation", "steps", "trajectory", "turns", "history"})
 """An object with one of these keys holds messages; it is not one."""
@@ -22,7 +24,8 @@ _REST_OF_FILE = "; the rest of the file was not read"
 def iter_documents(source: ByteSource, decoder: RecordDecoder) -> Iterator[RawRecord]:
     """Yield the records of one JSON document, of several after another, or of arrays of them.
 
-    An array whose first element is a chat message is one record, `{"messages": [...]}` or `{"conversations": [...]}`.
+    An array whose first element is a chat message is one record, `{"messages": [...]}` or `{"conversations": [...]}`;
+    so is one that begins with an event of a session, `{"events": [...]}`.
 
     Args:
         source: The bytes of the file, white space at the start allowed.
@@ -95,8 +98,9 @@ def _iter_values(window: Window, decoder: RecordDecoder) -> Iterator[Value]:
 def _conversation(
     key: str, line: int, values: Iterator[Value], window: Window, decoder: RecordDecoder
 ) -> Iterator[RawRecord]:
-    """Yield the one record of an array of chat messages."""
+    """Yield the one record of an array of chat messages or events, then the rejects of broken events."""
     messages: list[dict[str, Any]] = []
+    broken: list[RawRecord] = []
     reject: RawRecord | None = None
     n_chars = 0
     for value in values:
@@ -104,7 +108,9 @@ def _conversation(
             continue
         found = value.reject or decoder.checked(value.content, value.line, window.text, window.pos, value.end)
         n_chars += value.end - window.pos
-        if found.record is None:
+        if found.record is None and key == EVENTS and value.end >= 0:
+            broken.append(found)
+        elif found.record is None:
             reject = replace(found, line=line)
         elif n_chars > decoder.max_bytes:
             reject = decoder.too_large(line, n_chars, window.peek(EXCERPT_CHARS))
@@ -113,13 +119,16 @@ def _conversation(
     if reject is not None:
         yield reject
     elif not window.stopped:
-        yield RawRecord(line, {key: messages})
+        yield RawRecord(line, session_record(messages, broken) if key == EVENTS else {key: messages})
+        yield from broken
 
 
 def _message_list_key(first: Any) -> str:
     """Return the key under which an array that begins with `first` is a record; empty if it is an array of records."""
     if not isinstance(first, dict) or not CONTAINER_KEYS.isdisjoint(first):
         return ""
+    if opens_session(first):
+        return EVENTS
     if "role" in first and "content" in first:
         return "messages"
     return "conversations" if "from" in first and "value" in first else ""

@@ -1,4 +1,4 @@
-"""Text to raw records: JSONL, concatenated JSON documents, JSON arrays, or the whole text as one record."""
+"""Text to raw records: JSONL, concatenated JSON documents, JSON arrays, sessions, or the whole text as one record."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from deepcoder_hf.readers.containers.compression import ByteSource
 from deepcoder_hf.readers.containers.files import text_suffix
 from deepcoder_hf.readers.containers.json_documents import iter_documents
 from deepcoder_hf.readers.containers.raw_record import EXCERPT_CHARS, RawRecord, RecordDecoder, excerpt_of
+from deepcoder_hf.readers.containers.session_lines import grouped
 
 JSON_SUFFIXES = frozenset({".jsonl", ".ndjson", ".json", ".traj"})
 """In a file of these suffixes a line that is no JSON is a broken record, not prose."""
@@ -39,9 +40,10 @@ def iter_text(source: ByteSource, decoder: RecordDecoder) -> Iterator[RawRecord]
     start = source.peek_text(_PEEK_BYTES)
     first = bytes(source.head[start : start + 1]) if start >= 0 else b""
     if first in (b"{", b"["):
-        yield from (_iter_lines if _is_jsonl(source, start, decoder.max_bytes) else iter_documents)(source, decoder)
+        layout = _iter_lines if _is_jsonl(source, start, decoder.max_bytes) else iter_documents
+        yield from grouped(layout(source, decoder), decoder)
     elif suffix in JSON_SUFFIXES:
-        yield from _iter_lines(source, decoder)
+        yield from grouped(_iter_lines(source, decoder), decoder)
     else:
         yield from _whole_text(source, decoder)
 

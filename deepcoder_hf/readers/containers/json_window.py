@@ -160,6 +160,7 @@ class Window:
         n_bytes = end - self.pos
         if n_bytes * 4 > self._decoder.max_bytes:
             n_bytes = len(self.text[self.pos : end].encode("utf-8", "surrogateescape"))
+        self._decoder.n_bytes += n_bytes
         excerpt_end = min(end, self.pos + EXCERPT_CHARS)
         reject: RawRecord | None = None
         if n_bytes > self._decoder.max_bytes:

@@ -45,11 +45,15 @@ class RecordDecoder:
     Args:
         name: Name of the file, for messages.
         limits: The section `readers` of the configuration.
+
+    Attributes:
+        n_bytes: Size of the records so far, as far as they were within the limit.
     """
 
     def __init__(self, name: str, limits: ReadersConfig) -> None:
         self.name = name
         self.max_bytes = limits.max_record_bytes
+        self.n_bytes = 0
         self._max_depth = limits.max_depth
         python_digits = sys.get_int_max_str_digits()
         self._max_digits = min(limits.max_integer_digits, python_digits or limits.max_integer_digits)
@@ -64,6 +68,7 @@ class RecordDecoder:
         """Decode one line of JSONL that is not blank; n_before characters of it were cut off."""
         if len(raw) > self.max_bytes:
             return self.too_large(line, len(raw), excerpt_of(raw))
+        self.n_bytes += len(raw)
         try:
             text = raw.decode()
         except UnicodeDecodeError as error:
@@ -75,6 +80,7 @@ class RecordDecoder:
         except (ValueError, RecursionError) as error:
             n_space = len(text) - len(text.lstrip(SPACE))
             if n_space:  # raw_decode takes none; rare enough to be handled where it fails
+                self.n_bytes -= len(raw) - n_space
                 return self.line(raw[n_space:], line, n_space)
             return self.failed(error, line, excerpt_of(raw), column=n_before)
         if type(value) is dict and self.is_shallow(value, text, 0, end):

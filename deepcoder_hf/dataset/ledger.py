@@ -1,0 +1,175 @@
+"""The loss ledger: what the source's words became, character by character, for each row and for a run.
+
+    read         characters of the trajectory that the reader gave, whitespace at the edges of a text left out
+    rendered     those of them that stand in the rendered text, under the right type
+    tokenised    those of them that stand in the row's tokens (a window or a cut row has only its part)
+    trained      those of them that stand in a trained token
+    cut          rendered, but in no row
+
+What a template, a label or markup adds is in none of these counts. A trajectory in several rows is read and rendered in
+its first row, unless the rows were prompted one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from deepcoder_hf.rendering.rendered import Range
+from deepcoder_hf.spans.types import TYPE_IDS, TYPES
+from deepcoder_hf.tokens.typed import TypedTokens
+from deepcoder_hf.tokens.window import token_characters
+
+Int64 = npt.NDArray[np.int64]
+KINDS = ("reasoning", "action", "observation", "answer")
+STAGES = ("read", "rendered", "tokenised", "trained", "cut")
+EVENTS = ("empty_think", "dropped_turns", "escaped")
+"""Beside characters: empty think blocks that the template put in, agent turns in which there was nothing, and control
+tokens in foreign text that were encoded as ordinary characters."""
+RECORD = ("total", "claimed", "repeated", "ignored", "unread")
+"""Characters of the raw record's strings by what its reader did with them (readers/claims.py)."""
+FIELDS = tuple(f"{kind}.{stage}" for kind in KINDS for stage in STAGES) + EVENTS + RECORD
+"""The columns of a ledger."""
+_PLACE = {name: place for place, name in enumerate(FIELDS)}
+
+
+def ledger_of(
+    read: Sequence[Sequence[int]],
+    counts: Sequence[Mapping[str, int]],
+    facts: Sequence[Mapping[str, Any]],
+    is_first: Sequence[bool],
+) -> Int64:
+    """The part of the ledger that is known before tokens: int64 [R, len(FIELDS)].
+
+    Args:
+        read: Characters by type id that each rendering was to hold.
+        counts: What each rendering left out (`missing:<type id>`) and added.
+        facts: Metadata of the trajectories, with `read` of the first one of a record.
+        is_first: Which renderings are the first of their trajectory.
+    """
+    ledger = np.zeros((len(read), len(FIELDS)), np.int64)
+    for row, (by_type, events) in enumerate(zip(read, counts, strict=True)):
+        for kind in KINDS:
+            n_read = by_type[TYPE_IDS[kind]]
+            ledger[row, _PLACE[f"{kind}.read"]] = n_read
+            ledger[row, _PLACE[f"{kind}.rendered"]] = n_read - events.get(f"missing:{TYPE_IDS[kind]}", 0)
+        for name in EVENTS:
+            ledger[row, _PLACE[name]] = events.get(name, 0)
+        if is_first[row]:
+            for name in RECORD:
+                ledger[row, _PLACE[name]] = facts[row].get("read", {}).get(name, 0)
+    return ledger
+
+
+def add_tokens(ledger: Int64, payload: Int64, in_row: Int64, trained: Int64) -> None:
+    """Add what the tokens hold.
+
+    Args:
+        ledger: [R, len(FIELDS)], changed in place.
+        payload: Characters of the rendering's payload by type id, int64 [R, 5].
+        in_row: Those that stand in the row's text, int64 [R, 5].
+        trained: Those that stand in trained tokens, int64 [R, 5].
+    """
+    for kind in KINDS:
+        number, rendered = TYPE_IDS[kind], ledger[:, _PLACE[f"{kind}.rendered"]]
+        missing = payload[:, number] - in_row[:, number]
+        tokenised = np.maximum(rendered - missing, 0)
+        ledger[:, _PLACE[f"{kind}.tokenised"]] = tokenised
+        ledger[:, _PLACE[f"{kind}.trained"]] = np.minimum(trained[:, number], tokenised)
+        ledger[:, _PLACE[f"{kind}.cut"]] = rendered - tokenised
+
+
+def columns_of(*names: str) -> list[int]:
+    """Places of columns in a ledger."""
+    return [_PLACE[name] for name in names]
+
+
+def payload_characters(payload: Sequence[Sequence[Range]]) -> Int64:
+    """Characters of payload by type id, int64 [R, 5]."""
+    rows, starts, ends, kinds = _flat(payload)
+    return _by_type(rows, kinds, ends - starts, len(payload))
+
+
+def trained_characters(
+    texts: Sequence[str], tokens: TypedTokens, payload: Sequence[Sequence[Range]], n_prefix: int
+) -> Int64:
+    """Characters of payload that stand in trained tokens, by type id, int64 [R, 5].
+
+    Args:
+        texts: R texts.
+        tokens: Their tokens.
+        payload: Where the source's words stand in them.
+        n_prefix: Special tokens before each text.
+    """
+    rows, starts, ends, kinds = _flat(payload)
+    if not rows.size or not tokens.encoded.ids.size:
+        return np.zeros((len(texts), len(TYPES)), np.int64)
+    base = np.concatenate([[0], np.cumsum([len(text) for text in texts])]).astype(np.int64)
+    encoded = tokens.encoded
+    of_row = np.repeat(np.arange(len(texts)), np.diff(encoded.rows))
+    begins = encoded.starts - encoded.text_starts[of_row]
+    for row, text in enumerate(texts):
+        if not text.isascii():
+            part = slice(*encoded.rows[row : row + 2])
+            begins[part] = token_characters(text, begins[part])
+    begins += base[of_row]
+    shift = np.repeat(encoded.rows[:-1] - n_prefix, np.diff(tokens.span_rows))
+    first = np.maximum(tokens.start_token + shift, 0)
+    last = np.minimum(tokens.end_token + shift, encoded.ids.size)
+    flags = np.zeros(encoded.ids.size + 1, np.int64)
+    is_trained = tokens.training > 0
+    np.add.at(flags, first[is_trained], 1)
+    np.add.at(flags, np.maximum(last, first)[is_trained], -1)
+    trained = np.cumsum(flags)[:-1] > 0
+    widths = np.diff(begins, append=base[-1])
+    before = np.concatenate([[0], np.cumsum(widths * trained)]).astype(np.int64)
+
+    def up_to(places: Int64) -> Int64:
+        token = np.clip(np.searchsorted(begins, places, "right") - 1, 0, begins.size - 1)
+        inside = np.maximum(places - begins[token], 0)
+        return np.asarray(before[token] + trained[token] * inside)
+
+    counts = up_to(ends + base[rows]) - up_to(starts + base[rows])
+    return _by_type(rows, kinds, counts, len(texts))
+
+
+def part_of(payload: Sequence[Range], start: int, end: int, shift: int) -> list[Range]:
+    """The payload between two characters, moved to the left."""
+    return [(max(s, start) - shift, min(e, end) - shift, kind) for s, e, kind in payload if min(e, end) > max(s, start)]
+
+
+def as_facts(row: Sequence[int]) -> dict[str, Any]:
+    """A ledger as JSON: by type what is not all the same, events and the record's strings where there are any."""
+    facts: dict[str, Any] = {}
+    for number, kind in enumerate(KINDS):
+        counts = dict(zip(STAGES, row[5 * number : 5 * number + 5], strict=True))
+        if any(counts.values()):
+            facts[kind] = counts
+    facts.update({name: row[_PLACE[name]] for name in EVENTS if row[_PLACE[name]]})
+    return facts
+
+
+def loss_ratio(totals: Mapping[str, int]) -> float:
+    """Share of the characters of reasoning, actions, observations and answers that are in no row, unread text included.
+
+    Args:
+        totals: Sums of the columns of a run's ledgers.
+    """
+    unread = totals["unread"]
+    read = sum(totals[f"{kind}.read"] for kind in KINDS)
+    lost = sum(totals[f"{kind}.read"] - totals[f"{kind}.rendered"] + totals[f"{kind}.cut"] for kind in KINDS)
+    return (unread + lost) / (unread + read) if unread + read else 0.0
+
+
+def _flat(payload: Sequence[Sequence[Range]]) -> tuple[Int64, Int64, Int64, Int64]:
+    flat = np.array([item for row in payload for item in row], np.int64).reshape(-1, 3)
+    rows = np.repeat(np.arange(len(payload)), [len(row) for row in payload]).astype(np.int64)
+    return rows, flat[:, 0], flat[:, 1], flat[:, 2]
+
+
+def _by_type(rows: Int64, kinds: Int64, counts: Int64, n_rows: int) -> Int64:
+    width = len(TYPES)
+    return np.bincount(rows * width + kinds, counts, n_rows * width).astype(np.int64).reshape(n_rows, width)

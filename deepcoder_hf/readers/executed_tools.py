@@ -1,0 +1,60 @@
+"""Groq's `executed_tools` of a chat message -> content parts: tools that the provider ran while the model was thinking.
+
+The reasoning of such a message holds, as text, what the model wrote to call a tool and what the tool gave; each call
+and result is cut out of it and stands between the pieces of reasoning.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from deepcoder_hf.readers import fields
+
+RESULTS = ("output", "code_results", "browser_results", "search_results")
+"""Fields with the result of a tool; those after the first that holds something tell the same once more."""
+_BEFORE = re.compile(r"(?:<tool>(?:(?!<tool>).){0,20000}</tool>\s*)?<output>\s*\Z", re.DOTALL)
+"""What stands before a result: `<tool>\nsearch(weather)\n</tool>\n<output>`."""
+_AFTER = re.compile(r"\s*</output>")
+
+
+def with_parts(message: Mapping[str, Any]) -> dict[str, Any]:
+    """A message whose tools, reasoning and text are a list of content parts; the same if no tool was run."""
+    tools = message.get("executed_tools")
+    if not isinstance(tools, list) or not any(isinstance(tool, Mapping) for tool in tools):
+        return dict(message)
+    reasoning = message.get("reasoning")
+    rest = reasoning if isinstance(reasoning, str) else ""
+    parts: list[dict[str, Any]] = []
+    for tool in tools:
+        if not isinstance(tool, Mapping):
+            continue
+        result = result_of(tool)
+        before, rest = _cut(rest, result)
+        parts += [{"type": "thinking", "thinking": before}] if before.strip() else []
+        name = tool.get("name") or tool.get("type") or "tool"
+        parts.append({"type": "tool_use", "name": fields.verbatim(name), "input": tool.get("arguments") or ""})
+        parts += [{"type": "tool_result", "content": result}] if result else []
+    parts += [{"type": "thinking", "thinking": rest}] if rest.strip() else []
+    content = message.get("content")
+    parts += [{"type": "text", "text": content}] if isinstance(content, str) and content else []
+    taken = ("executed_tools", "reasoning", "content") if isinstance(reasoning, str) else ("executed_tools", "content")
+    return {**{key: value for key, value in message.items() if key not in taken}, "content": parts}
+
+
+def result_of(tool: Mapping[str, Any]) -> str:
+    """What a tool gave, as text; JSON where it is an object."""
+    given = next((tool[name] for name in RESULTS if tool.get(name) not in (None, "", [], {})), "")
+    return "" if given == {"results": []} else fields.verbatim(given)
+
+
+def _cut(reasoning: str, result: str) -> tuple[str, str]:
+    """The reasoning before and after a result that stands in it; all of it is after where the result is not there."""
+    at = reasoning.find(result) if result else -1
+    if at < 0:
+        return "", reasoning
+    opened = _BEFORE.search(reasoning, max(0, at - 25_000), at)
+    after = at + len(result)
+    closing = _AFTER.match(reasoning, after)
+    return reasoning[: opened.start() if opened else at], reasoning[closing.end() if closing else after :]

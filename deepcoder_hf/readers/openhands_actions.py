@@ -1,0 +1,202 @@
+"""Events of OpenHands before its SDK (`action` with args, `observation` with content) -> turns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from deepcoder_hf.errors import RecordError
+from deepcoder_hf.readers import fields, turns
+from deepcoder_hf.readers.openhands_turns import Conversation, Turn
+from deepcoder_hf.trajectory import Observation, Step, ToolCall
+
+SILENT_ACTIONS = ("recall", "change_agent_state", "null", "condensation_request", "pause", "resume", "start_hook")
+"""Actions of the harness itself, which the model neither took nor saw."""
+SILENT_RESULTS = ("recall", "agent_state_changed", "null", "condense", "server_ready", "success")
+SPEECH = ("message", "think", "finish", "reject")
+"""Actions that are words of the agent, where no tool call is recorded."""
+CODE = {
+    "run": ("command", "bash"),
+    "run_ipython": ("code", "python"),
+    "browse_interactive": ("browser_actions", "python"),
+}
+"""Actions that are code, where no tool call is recorded: the argument that holds it, and its language."""
+SETTINGS = frozenset(
+    (
+        *("thought", "confirmation_state", "impl_source", "security_risk", "hidden", "blocking", "is_static"),
+        *("is_input", "cwd", "include_extra", "kernel_init_code", "return_axtree", "wait_for_response"),
+    )
+)
+
+
+class Session:
+    """Reads events one after another.
+
+    Args:
+        counts: Metadata that counts condensations and redacted reasoning.
+        tools: Tool definitions are added here.
+
+    Attributes:
+        talk: The conversation that events belong to now.
+    """
+
+    def __init__(self, counts: dict[str, Any], tools: list[Any]) -> None:
+        self.talk = Conversation()
+        self._counts = counts
+        self._tools = tools
+        self._above: list[tuple[Conversation, Turn]] = []
+        self._ended: list[Conversation] = []
+
+    def finished(self) -> list[Conversation]:
+        """The main conversation and those of the agents that were started in it."""
+        while self._above:
+            self._leave()
+        return [self.talk, *self._ended]
+
+    def put(self, event: Mapping[str, Any], where: str) -> None:
+        """Add an event.
+
+        Raises:
+            RecordError: An image (`unsupported_modality`), or what `turns.steps_of` refuses.
+        """
+        action, args = event.get("action"), turns.object_of(event.get("args"))
+        if isinstance(event.get("observation"), str):
+            self._result(event, where)
+        elif not isinstance(action, str) or action in SILENT_ACTIONS:
+            return
+        elif action == "system":
+            self._say("system", args, event, where)
+            self._tools += args["tools"] if isinstance(args.get("tools"), list) else []
+        elif action == "condensation":
+            turns.add(self._counts, "condensations")
+            self.talk.condense(_forgotten(args), turns.string_of(args.get("summary")), args.get("summary_offset"))
+        elif event.get("source") != "agent":
+            self._say("user", args, event, where)
+        else:
+            self._act(action, args, event, where)
+
+    def _say(self, source: Any, args: Mapping[str, Any], event: Mapping[str, Any], where: str) -> None:
+        """What the system or a user says; a user's own command is told as it is."""
+        if args.get("image_urls"):
+            raise RecordError(
+                f"{where}: a message with images cannot be trained as text; drop it", "unsupported_modality"
+            )
+        content = args.get("content")
+        if content is None and source == "user":
+            left = {key: value for key, value in args.items() if key not in SETTINGS and value not in (None, "", [])}
+            content = left.get("command", fields.verbatim(left)) if left else None
+        if text := turns.text_of(content, f"{where}.args.content"):
+            self.talk.put([Step(source, text)], event.get("id"))
+
+    def _act(self, action: str, args: Mapping[str, Any], event: Mapping[str, Any], where: str) -> None:
+        if args.get("image_urls"):
+            raise RecordError(
+                f"{where}: a message with images cannot be trained as text; drop it", "unsupported_modality"
+            )
+        call = turns.object_of(event.get("tool_call_metadata"))
+        response = turns.object_of(call.get("model_response"))
+        answer = turns.string_of(response.get("id"))
+        turn = self.talk.answers.get(answer) if answer else None
+        if turn is None or not turn.trained:
+            said = self._answer(response, where) or _thought(args, action)
+            if not said and not call and action in SPEECH:
+                said = _message(action, args)
+                if not said:
+                    return
+            turn = self.talk.put(said or [Step("agent")], event.get("id"), answer)
+        if call:
+            turn.add_call(_call(call, action, args))
+        elif action not in SPEECH:
+            turn.add_call(_own_call(action, args))
+        elif action != "think":
+            turn.steps += [step for step in _message(action, args) if step not in turn.steps]
+        self.talk.note(turn, event.get("id"))
+        if action == "delegate":
+            self._above.append((self.talk, turn))
+            self.talk = Conversation(kind="sub_agent")
+            if args.get("inputs") not in (None, "", {}, []):
+                self.talk.put([Step("user", fields.verbatim(args["inputs"]))], None)
+
+    def _answer(self, response: Mapping[str, Any], where: str) -> list[Step]:
+        """The steps of the model's answer, all its calls included."""
+        choice = next(iter(turns.objects_of(response.get("choices"))), {})
+        message = choice.get("message")
+        if not isinstance(message, Mapping):
+            return []
+        place = f"{where}.tool_call_metadata.model_response"
+        reason = turns.string_of(choice.get("finish_reason"))
+        if isinstance(response.get("model"), str):
+            self._counts.setdefault("model", response["model"])
+        return turns.agent_steps(message, place, self._counts, finish_reason=reason)
+
+    def _result(self, event: Mapping[str, Any], where: str) -> None:
+        kind = event["observation"]
+        call = turns.object_of(event.get("tool_call_metadata"))
+        if kind == "delegate" and self._above:
+            self._leave()
+        number, name = turns.string_of(call.get("tool_call_id")), turns.string_of(call.get("function_name"))
+        turn = self.talk.turn_of(number, event.get("cause"))
+        text = turns.text_of(event.get("content"), f"{where}.content")
+        if kind == "delegate" and not text:
+            outputs = turns.object_of(event.get("extras")).get("outputs")
+            text = "" if outputs in (None, "", {}, []) else fields.verbatim(outputs)
+        if turn is not None and turn.steps[-1].source == "agent":
+            turn.add_result(Observation(text, number, name))
+            self.talk.note(turn, event.get("id"))
+        elif kind not in SILENT_RESULTS and text:
+            self.talk.put([Step("tool", text, tool_call_id=number, name=name)], event.get("id"))
+
+    def _leave(self) -> None:
+        """Go back to the agent that started this one."""
+        if self.talk.turns:
+            self._ended.append(self.talk)
+        self.talk, _ = self._above.pop()
+
+
+def _thought(args: Mapping[str, Any], action: str) -> list[Step]:
+    """What stands before an action whose answer is not recorded; a thought that is an action is reasoning."""
+    text = turns.string_of(args.get("thought"))
+    if text is None:
+        return []
+    return [Step("agent", None, text) if action == "think" else Step("agent", text)]
+
+
+def _message(action: str, args: Mapping[str, Any]) -> list[Step]:
+    """What the agent says to the user with a message or at its end."""
+    if action == "message":
+        text = args.get("content")
+        return [Step("agent", fields.verbatim(text))] if text else []
+    said = [turns.string_of(args.get("final_thought"))]
+    outputs = args.get("outputs")
+    said.append(None if outputs in (None, "", {}, []) else fields.verbatim(outputs))
+    return [Step("agent", text, answer=True) for text in said if text]
+
+
+def _call(given: Mapping[str, Any], action: str, args: Mapping[str, Any]) -> ToolCall:
+    """The call of an event; the answer of the model, where it is recorded, has it with its raw arguments."""
+    name = turns.string_of(given.get("function_name")) or action
+    return replace(_own_call(name, args, named=True), tool_call_id=turns.string_of(given.get("tool_call_id")))
+
+
+def _own_call(action: str, args: Mapping[str, Any], *, named: bool = False) -> ToolCall:
+    key, language = CODE.get(action, ("", None))
+    if not named and isinstance(args.get(key), str):
+        return ToolCall("", args[key], language=language)
+    kept = SETTINGS if action != "think" else SETTINGS - {"thought"}
+    given = {name: value for name, value in args.items() if name not in kept and value is not None}
+    return ToolCall(action, fields.verbatim(given))
+
+
+def _forgotten(args: Mapping[str, Any]) -> list[Any]:
+    listed = args.get("forgotten_event_ids")
+    if isinstance(listed, list):
+        return [item for item in listed if isinstance(item, str | int)]
+    start, end = args.get("forgotten_events_start_id"), args.get("forgotten_events_end_id")
+    if isinstance(start, int) and isinstance(end, int) and 0 <= end - start < 1_000_000:
+        return list(range(start, end + 1))
+    return []
+
+
+def _images(where: str) -> RecordError:
+    return RecordError(f"{where}: a message with images cannot be trained as text; drop it", "unsupported_modality")

@@ -1,0 +1,40 @@
+"""What a message says of its own turn: whether it is trained, why the model stopped, and who speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+WEIGHTS = ("weight", "loss_weight", "loss_scale", "loss", "training", "train", "trainable")
+"""Flags of other tools that take a turn out of the training when they are 0 or false.
+
+OpenAI fine-tuning `weight`, axolotl `training` and `train`, ms-swift `loss` and `loss_scale`, LLaMA-Factory
+`loss_weight`.
+"""
+FINISH = ("finish_reason", "stop_reason")
+CUT_OFF = {
+    **dict.fromkeys(("length", "max_tokens", "max_output_tokens", "model_context_window_exceeded"), "length"),
+    **dict.fromkeys(("aborted", "abort", "cancelled", "canceled", "interrupted", "incomplete"), "aborted"),
+}
+"""Reasons that mean that a turn is not whole -> their normal form."""
+
+
+def is_trained(message: Mapping[str, Any]) -> bool:
+    """Whether no flag of the message takes it out of the training."""
+    return not any(_is_zero(message[name]) for name in WEIGHTS if name in message)
+
+
+def finish_reason(message: Mapping[str, Any]) -> str | None:
+    """Why the model stopped, with `length` and `aborted` as the normal forms of a turn that was cut off."""
+    found = next((message[name] for name in FINISH if isinstance(message.get(name), str) and message[name]), None)
+    return None if found is None else CUT_OFF.get(found.lower(), found)
+
+
+def name_of(message: Mapping[str, Any]) -> str | None:
+    """Name of the participant, or of the tool that answers."""
+    name = message.get("name")
+    return name if isinstance(name, str) and name else None
+
+
+def _is_zero(value: Any) -> bool:
+    return isinstance(value, bool | int | float) and value == 0

@@ -1,0 +1,103 @@
+"""Which layout a run uses: a chat template, by the settings and the tokenizer, or the plain one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from deepcoder_hf.config import RenderingConfig
+from deepcoder_hf.errors import ConfigError
+from deepcoder_hf.rendering.chat_template import ChatTemplate
+from deepcoder_hf.rendering.control_tokens import ControlTokens
+from deepcoder_hf.rendering.plain import render_plain
+from deepcoder_hf.rendering.rendered import Rendered
+from deepcoder_hf.rendering.template import TemplateLayout
+from deepcoder_hf.rendering.units import Conversation
+
+CHATML_TOKENS = ("<|im_start|>", "<|im_end|>")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizerFacts:
+    """What a layout needs to know of the tokenizer."""
+
+    template: str | None
+    """Its own chat template."""
+    special_tokens: Mapping[str, str]
+    """Its named special tokens."""
+    special: Sequence[str]
+    """Contents of its special added tokens."""
+    added: Sequence[str]
+    """Contents of all its added tokens, longest first."""
+
+
+class Layouts:
+    """Renders conversations as the settings say.
+
+    Args:
+        config: The rendering settings.
+        facts: The tokenizer.
+
+    Raises:
+        ConfigError: The settings ask for a template that is not there or cannot be used.
+    """
+
+    def __init__(self, config: RenderingConfig, facts: TokenizerFacts) -> None:
+        self._config = config
+        self._name, source = _source(config.template, facts)
+        self.digest = hashlib.sha256((source or "").encode()).hexdigest()[:16]
+        self._template: TemplateLayout | None = None
+        structural = set(facts.special)
+        if source is not None:
+            structural |= {token for token in facts.added if token in source and not token.isspace()}
+            template = ChatTemplate(source, facts.special_tokens)
+            eos = facts.special_tokens.get("eos_token")
+            controls = [token for token in facts.added if token in structural]
+            name = f"{self._name}@{self.digest}"
+            self._template = TemplateLayout(template, name, config, controls, eos)
+        self._controls = ControlTokens([token for token in structural if len(token) > 1])
+
+    def render(self, conversation: Conversation, tools: tuple[str, ...]) -> list[Rendered]:
+        """Render a conversation: one row, or several where reasoning is kept by a row a turn.
+
+        A flattened trajectory is its own rendering, whatever the layout.
+
+        Raises:
+            RecordError: It cannot be rendered (`template_refused`, `template_mismatch`, `control_token`).
+        """
+        if self._template is None or conversation.is_flattened():
+            found = [render_plain(conversation)]
+        else:
+            found = self._template.render(conversation, tools)
+        for rendered in found:
+            self._controls.treat(rendered, self._config.control_tokens)
+        return found
+
+
+def _source(wanted: str, facts: TokenizerFacts) -> tuple[str, str | None]:
+    """Name and text of the template; no text for the plain layout."""
+    knows_chatml = all(token in facts.added for token in CHATML_TOKENS)
+    if wanted == "auto":
+        wanted = "tokenizer" if facts.template else "chatml" if knows_chatml else "plain"
+    if wanted == "plain":
+        return "plain", None
+    if wanted == "tokenizer":
+        if not facts.template:
+            raise ConfigError(
+                "rendering.template: tokenizer was asked for, but the tokenizer has no chat template; use auto, "
+                "chatml, plain, or the path of a template"
+            )
+        return "tokenizer", facts.template
+    if wanted == "chatml":
+        return "chatml", (resources.files("deepcoder_hf") / "rendering" / "chatml.jinja").read_text(encoding="utf-8")
+    path = Path(wanted).expanduser()
+    try:
+        return path.name, path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"rendering.template: expected auto, tokenizer, chatml, plain or the path of a Jinja template, got "
+            f"{wanted!r} ({error})"
+        ) from None

@@ -1,0 +1,103 @@
+"""OpenHands events: one answer is one step, results find their calls, condensed context is not trained twice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from mutations import changed, golden
+from reading import PARSER, read, steps
+
+from deepcoder_hf.config import ReadersConfig
+from deepcoder_hf.errors import RecordError
+from deepcoder_hf.readers.containers import iter_records
+from deepcoder_hf.readers.containers.files import find_files
+
+V0, PLAIN, SDK = golden("openhands_events")
+
+
+def test_calls_of_one_answer_are_one_step_with_their_results_in_order() -> None:
+    step = steps(V0)[2]
+    assert [call.function_name for call in step.tool_calls] == ["execute_bash", "str_replace_editor"]
+    assert [result.tool_call_id for result in step.observations] == ["t1", "t2"]
+    assert step.reasoning_content == "The failing test names /v2/users."
+
+
+def test_events_are_put_into_the_order_of_their_numbers() -> None:
+    shuffled = {**V0, "history": list(reversed(V0["history"]))}
+    assert steps(shuffled) == steps(V0)
+
+
+def test_recorded_arguments_are_raw_and_the_system_prompt_brings_the_tools() -> None:
+    found = read(V0)
+    assert (
+        found.steps[-1].tool_calls[0].arguments
+        == '{"message": "Added the route; the test passes.", "task_completed": "true"}'
+    )
+    assert len(found.tools) == 1
+    assert found.metadata["model"] == "acme/coder-32b"
+
+
+def test_a_condensation_begins_a_segment_and_a_delegate_is_its_own_trajectory() -> None:
+    main, continued, delegate = PARSER.parse_all(PLAIN)
+    assert (main.trajectory_id, continued.parent_id, delegate.parent_id) == ("sess-4", "sess-4", "sess-4")
+    assert [one.metadata.get("kind") for one in (main, continued, delegate)] == [None, "continued", "sub_agent"]
+    trained = [
+        step.message or step.tool_calls[0].arguments
+        for step in continued.steps
+        if step.source == "agent" and step.trained
+    ]
+    assert trained == ["python plot.py", "The plot is in plot.png – fertig."]
+    assert delegate.steps[-1].answer
+
+
+def test_code_without_a_recorded_call_has_its_language() -> None:
+    assert steps(PLAIN)[1].tool_calls[0].language == "python"
+
+
+def test_sdk_events_pair_errors_and_results_by_call_and_carry_token_ids() -> None:
+    first, second = PARSER.parse_all(SDK)
+    step = first.steps[-1]
+    assert [result.content for result in step.observations] == [
+        "LISTEN 0 128 127.0.0.1:8080",
+        "Tool timed out after 30 s",
+    ]
+    assert step.completion_token_ids == (7, 8)
+    assert first.metadata["redacted_reasoning"] == 1
+    assert [step.message for step in second.steps][3:5] == [
+        "<EXTRA_INFO>Use ss, not netstat.</EXTRA_INFO>",
+        "Port 8080 is taken on IPv4.",
+    ]
+    assert second.steps[-2].reasoning_kind == "summary"
+
+
+def test_images_and_elements_that_are_no_events_are_refused() -> None:
+    for path, value, reason in (
+        (("history", 1, "args", "image_urls"), ["data:image/png;base64,x"], "unsupported_modality"),
+        (("history", 3), "x", "bad_event"),
+    ):
+        with pytest.raises(RecordError) as caught:
+            PARSER.parse_all(changed(V0, path, value))
+        assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("events", [V0["history"], SDK["events"]], ids=["v0", "sdk"])
+def test_a_file_that_is_a_list_of_events_is_one_record(
+    events: list[object], indent: int | None, tmp_path: Path
+) -> None:
+    (tmp_path / "trajectory.json").write_text(json.dumps(events, indent=indent), encoding="utf-8")
+    (tmp_path / "lines.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events), encoding="utf-8")
+    for file in find_files(tmp_path):
+        (row,) = iter_records(file, ReadersConfig())
+        assert steps(row.record) == steps({"events": events})
+
+
+def test_a_broken_line_of_a_session_costs_itself_and_is_counted(tmp_path: Path) -> None:
+    lines = [json.dumps(event) for event in V0["history"]]
+    (tmp_path / "lines.jsonl").write_text("\n".join([*lines[:6], "{broken", *lines[6:]]), encoding="utf-8")
+    rows = [row for file in find_files(tmp_path) for row in iter_records(file, ReadersConfig())]
+    assert [row.reason for row in rows] == ["", "broken_json"]
+    assert rows[0].record is not None
+    assert rows[0].record["broken_lines"] == 1
