@@ -25,7 +25,7 @@ demo: .venv/demo.done
 test: .venv/test.done lint
 	$(BIN)/python -m pytest -m 'not slow'
 
-test-slow: .venv/test.done
+test-slow: .venv/bench.done
 	$(BIN)/python -m pytest -m slow
 
 coverage: .venv/test.done

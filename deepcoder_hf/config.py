@@ -50,7 +50,8 @@ class RenderingConfig(Section):
     its own or an error; `chatml`: rendering/chatml.jinja; `plain`: rendering/plain.py; else the path of a template."""
     reasoning: Literal["keep", "template", "per_turn"] = "keep"
     """What becomes of reasoning that a chat template leaves out of past turns. keep: rendered all the same, by a switch
-    of the template, else per_turn; template: left out, and counted; per_turn: a row for each turn as it was prompted."""
+    of the template, else by writing each turn as the template does when it is the last, else per_turn; template: left
+    out, and counted; per_turn: several rows, each turn trained where the template renders it whole."""
     control_tokens: Literal["escape", "keep", "fail"] = "escape"
     """Control tokens that stand literally in system, user or tool text: encoded as ordinary characters, left as they
     are, or the reject `control_token`."""
@@ -110,6 +111,10 @@ class TokensConfig(Section):
     """Hub name, local folder, or tokenizer.json file. Qwen3 names need no network."""
     engine: Literal["auto", "reference", "fast"] = "auto"
     """auto: fast where `fastokens` is installed and proves equal. Rows are the same either way."""
+    source: Literal["rendered", "recorded"] = "rendered"
+    """recorded: where every step to be trained carries the ids that the model was given and gave, rows are exactly
+    these ids, trained inside completions only; differences from the rendering and trajectories without ids are counted.
+    Needs a byte-level BPE tokenizer, the model's own."""
     add_special_tokens: bool = True
     """Let the tokenizer add the special tokens that it adds to a plain text (BOS and the like)."""
     append_eos: bool = False
@@ -117,7 +122,8 @@ class TokensConfig(Section):
     max_length: int = Field(default=32768, ge=16)
     """Longest row, in tokens, special tokens included."""
     overflow: Literal["window", "drop", "truncate", "error"] = "window"
-    """What happens to a longer trajectory: several windows, a counted drop, a cut row, or an error that stops."""
+    """What happens to a longer trajectory: several windows, a counted drop, a cut row, or an error that stops. Recorded
+    ids that differ from the rendering are not cut into windows, which would be tokenised anew: they are dropped."""
 
 
 PresetName = Literal["sad", "trl", "axolotl", "renderers"]

@@ -67,8 +67,10 @@ def rows_fingerprint(raw_fingerprint: str, config: Config) -> str:
     Raises:
         TokenizerError: The tokenizer cannot be loaded.
     """
+    from deepcoder_hf.tokens.load import chat_facts
     from deepcoder_hf.tokens.tokenizer import cached_tokenizer
 
+    chat = chat_facts(config.tokens.model_name)
     tokenizer = cached_tokenizer(config.tokens)
     settings = config.model_dump(mode="json", exclude={"dataset", "readers"})
     settings["filters"]["drop_duplicates"] = None  # applied after the cache
@@ -82,5 +84,6 @@ def rows_fingerprint(raw_fingerprint: str, config: Config) -> str:
             added,
             tokenizer.engine.name,
             tokenizer.engine_version,
+            [chat.template, chat.response_template],
         ]
     )

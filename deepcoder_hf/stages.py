@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import pyarrow as pa
@@ -20,18 +20,21 @@ from deepcoder_hf.config import Config, ReadersConfig, RenderingConfig, TokensCo
 from deepcoder_hf.dataset.detected import FRAME, Detected, Rendering
 from deepcoder_hf.dataset.finish import finish_rows
 from deepcoder_hf.dataset.raw import raw_rows, table_of
+from deepcoder_hf.dataset.recorded import RecordedRenderings
 from deepcoder_hf.errors import RecordError, SchemaError
 from deepcoder_hf.readers import TrajectoryParser
 from deepcoder_hf.readers.nulls import without_invented
 from deepcoder_hf.rendering.clean import clean
 from deepcoder_hf.rendering.layouts import Layouts, TokenizerFacts
 from deepcoder_hf.rendering.rendered import Rendered
+from deepcoder_hf.rendering.response_template import ResponseTemplate, detect, response_template_of
 from deepcoder_hf.rendering.turns import Turn, turns_of
-from deepcoder_hf.rendering.units import typed_conversation
+from deepcoder_hf.rendering.units import Conversation, typed_conversation
 from deepcoder_hf.spans.columns import from_tuples
 from deepcoder_hf.spans.detector import SpanDetector
 from deepcoder_hf.spans.resolve import SpanTuple
 from deepcoder_hf.tokens.load import chat_facts
+from deepcoder_hf.tokens.recorded import RecordedRow, recorded_rows
 from deepcoder_hf.tokens.tokenizer import cached_tokenizer
 from deepcoder_hf.trajectory import from_json
 
@@ -102,21 +105,26 @@ def _detect(table: pa.Table, config: Config) -> Detected:
     frame = {name: table.column(name).to_pylist() for name in FRAME}
     stored = [text.as_py() if hasattr(text, "as_py") else text for text in _strings(table.column("trajectory"))]
     nfc = cached_tokenizer(config.tokens).nfc
-    drafts = [_draft(stored[n], frame, n, nfc) for n in range(len(stored))]
+    drafts = [_draft(stored[n], frame, n, nfc, config.tokens.source) for n in range(len(stored))]
     pieces = [
         piece for draft in drafts for turn in draft.turns for piece in (*turn.reasoning, *turn.content)
         if piece.kind is None
     ]  # fmt: skip
-    found = iter(SpanDetector(config.spans).detect_tuples([p.text for p in pieces], [p.role for p in pieces]))
+    find = partial(detect, detector=SpanDetector(config.spans), response=_response_template(config.tokens.model_name))
+    found = iter(find([piece.text for piece in pieces], [piece.role for piece in pieces]))
     layouts = cached_layouts(config.rendering, config.tokens)
+    by_ids = RecordedRenderings(cached_tokenizer(config.tokens), find) if any(d.recorded for d in drafts) else None
     batch = _Batch(frame)
     for row, draft in enumerate(drafts):
         rendered: list[Rendered] = []
         if draft.turns:
             conversation = typed_conversation(draft.turns, found)
             try:
-                rendered = layouts.render(conversation, draft.tools)
+                rendered = _rendered(layouts, conversation, draft)
+                if by_ids is not None and draft.recorded:
+                    rendered = by_ids.make(draft.recorded, rendered)
             except RecordError as error:
+                rendered = []
                 _reject(frame, row, error)
         batch.add(row, rendered or [Rendered("", [], [], [])], draft, stored[row][:MAX_EXCERPT], nfc)
     return batch.detected()
@@ -132,6 +140,8 @@ class _Draft:
     original: str | None = None
     n_replaced: int = 0
     counts: Counter[str] = field(default_factory=Counter)
+    recorded: list[RecordedRow] | None = None
+    """What its recorded ids make, where tokens.source is `recorded` and it has them."""
 
 
 class _Batch:
@@ -155,11 +165,14 @@ class _Batch:
     def add(self, row: int, renderings: list[Rendered], draft: _Draft, excerpt: str, nfc: bool) -> None:
         """Add the renderings of one raw row."""
         for number, rendered in enumerate(renderings):
-            if nfc and clean(rendered.text, nfc)[0] != rendered.text:  # a mark joined the character before its field
+            # a mark may join the character before its field; recorded tokens are what they are
+            if nfc and not rendered.ids and clean(rendered.text, nfc)[0] != rendered.text:
                 rendered.normalize()
             facts = {**draft.metadata, **({"rendering": rendered.facts} if rendered.facts else {})}
             if rendered.cuts:
                 facts["escaped"] = rendered.cuts
+            if rendered.tokens:
+                facts["tokens"] = rendered.tokens
             counts = {**rendered.counts, **(draft.counts if number == 0 else {}), "escaped": len(rendered.cuts)}
             self._rows.append(row)
             self._texts.append(rendered.text)
@@ -168,9 +181,9 @@ class _Batch:
             self._originals.append(draft.original)
             self._metadata.append(facts)
             self._n_replaced.append(draft.n_replaced if number == 0 else 0)
-            templated = rendered.facts.get("template", "plain") != "plain"
-            view = (number, len(renderings))
-            self._renderings.append(Rendering(view, templated, rendered.cuts, rendered.payload, rendered.read, counts))
+            templated = rendered.facts.get("template", "plain") != "plain" or "completions" in rendered.tokens
+            view, cuts, payload, read = (number, len(renderings)), rendered.cuts, rendered.payload, rendered.read
+            self._renderings.append(Rendering(view, templated, cuts, payload, read, counts, rendered.ids))
 
     def detected(self) -> Detected:
         """The batch."""
@@ -193,7 +206,7 @@ def _storable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _draft(stored: str, frame: dict[str, list[Any]], row: int, nfc: bool) -> _Draft:
+def _draft(stored: str, frame: dict[str, list[Any]], row: int, nfc: bool, source: str) -> _Draft:
     """The turns of one record; a record that cannot be used gets its reject written into the frame."""
     draft = _Draft()
     if frame["reject_reason"][row]:
@@ -212,10 +225,30 @@ def _draft(stored: str, frame: dict[str, list[Any]], row: int, nfc: bool) -> _Dr
     except RecordError as error:
         _reject(frame, row, error)
         return draft
+    if source == "recorded":
+        draft.recorded = recorded_rows(trajectory)
+        if draft.recorded is None:
+            draft.metadata["tokens"] = {"source": "rendered"}
+            draft.counts["tokens_missing"] = 1
     if len(trajectory.steps) == 1 and trajectory.steps[0].source == "text":
         text = trajectory.steps[0].message or ""
         draft.original = _storable(text) if draft.turns[0].content[0].text != text else None
     return draft
+
+
+def _rendered(layouts: Layouts, conversation: Conversation, draft: _Draft) -> list[Rendered]:
+    """The renderings of a trajectory; none where no template takes it, but its tokens were recorded."""
+    try:
+        return layouts.render(conversation, draft.tools)
+    except RecordError as error:
+        if not draft.recorded or error.reason == "control_token":
+            raise
+        return []
+
+
+@lru_cache(maxsize=4)
+def _response_template(model_name: str) -> ResponseTemplate | None:
+    return response_template_of(chat_facts(model_name).response_template)
 
 
 def _reject(frame: dict[str, list[Any]], row: int, error: RecordError) -> None:

@@ -36,6 +36,8 @@ class Rendering:
     """Characters of the source's words by type id."""
     counts: Mapping[str, int] = field(default_factory=dict)
     """What was left out and added (dataset/ledger.py)."""
+    ids: Sequence[int] = ()
+    """The tokens, where they are recorded ones that the tokenizer would not give."""
 
 
 @dataclass(frozen=True, slots=True)

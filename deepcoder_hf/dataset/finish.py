@@ -53,7 +53,8 @@ def _finish(
     """The rows of renderings that all get the same special tokens, and which rendering each row is of."""
     tokenizer.check_once(detected.texts)
     cuts = [rendering.cuts for rendering in detected.renderings]
-    tokens = type_spans(detected.texts, detected.spans, tokenizer, config.masks, cuts=cuts)
+    ids = [rendering.ids for rendering in detected.renderings]
+    tokens = type_spans(detected.texts, detected.spans, tokenizer, config.masks, cuts=cuts, ids=ids)
     ratios = type_ratios(tokens)
     lengths = np.diff(tokens.rows)
     active = any_active(config.filters)

@@ -26,9 +26,10 @@ from deepcoder_hf.tokens.window import token_characters
 Int64 = npt.NDArray[np.int64]
 KINDS = ("reasoning", "action", "observation", "answer")
 STAGES = ("read", "rendered", "tokenised", "trained", "cut")
-EVENTS = ("empty_think", "dropped_turns", "escaped")
-"""Beside characters: empty think blocks that the template put in, agent turns in which there was nothing, and control
-tokens in foreign text that were encoded as ordinary characters."""
+EVENTS = ("empty_think", "dropped_turns", "escaped", "tokens_differ", "tokens_missing")
+"""Beside characters: empty think blocks that the template put in, agent turns in which there was nothing, control
+tokens in foreign text that were encoded as ordinary characters; where tokens.source is `recorded`, rows whose ids are
+not those of the rendering, and trajectories without ids, which stay as rendered."""
 RECORD = ("total", "claimed", "repeated", "ignored", "unread")
 """Characters of the raw record's strings by what its reader did with them (readers/claims.py)."""
 FIELDS = tuple(f"{kind}.{stage}" for kind in KINDS for stage in STAGES) + EVENTS + RECORD

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import traceback
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -45,9 +47,18 @@ def raw_rows(record: Any, path: str, line: int, parser: TrajectoryParser) -> lis
         ]
     except RecordError as error:
         excerpt = json.dumps(record, default=str)[:MAX_EXCERPT]
-        return [reject_row(path, line, error.reason, f"{path}:{line}: {error}", excerpt)]
+        name = parser.format_of(record) if isinstance(record, Mapping) else None
+        return [reject_row(path, line, error.reason, f"{path}:{line}: {error}", excerpt, name)]
     except RecursionError:
         return [reject_row(path, line, "json_too_deep", f"{path}:{line}: nested too deep to be read", "")]
+    except Exception as error:  # a reader met what it was not written for: one record must not end the run
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        message = (
+            f"{path}:{line}: the reader failed with {type(error).__name__}: {error} ({Path(where.filename).name}:"
+            f"{where.lineno}); this is a defect, please report the record"
+        )
+        excerpt = json.dumps(record, default=str)[:MAX_EXCERPT]
+        return [reject_row(path, line, "reader_failed", message, excerpt)]
 
 
 def _row(trajectory: Trajectory, path: str, line: int, part: int, licence: str | None) -> Row:
@@ -62,10 +73,19 @@ def _row(trajectory: Trajectory, path: str, line: int, part: int, licence: str |
     return identity, group, trajectory.source_format, path, line, part, content, None, None
 
 
-def reject_row(path: str, line: int, reason: str, message: str, excerpt: str) -> Row:
-    """A raw row for a record that no reader could use; its excerpt stands as JSON text in `trajectory`."""
+def reject_row(path: str, line: int, reason: str, message: str, excerpt: str, name: str | None = None) -> Row:
+    """A raw row for a record that no reader could use; its excerpt stands as JSON text in `trajectory`.
+
+    Args:
+        path: Where it stands, relative.
+        line: Its line there.
+        reason: The reason code.
+        message: What was expected, what came.
+        excerpt: The beginning of the record.
+        name: The format, where a reader took it and could not use it.
+    """
     identity = xxhash.xxh3_128_hexdigest(f"{path}:{line}:{reason}:{excerpt}".encode("utf-8", "surrogatepass"))
-    return identity, identity, None, path, line, 0, json.dumps(excerpt), reason, message
+    return identity, identity, name, path, line, 0, json.dumps(excerpt), reason, message
 
 
 def raw_tables(file: InputFile, limits: ReadersConfig, limit: int | None = None) -> Iterator[pa.Table]:

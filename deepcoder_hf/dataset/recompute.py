@@ -13,9 +13,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from deepcoder_hf.config import MasksConfig, TokensConfig
-from deepcoder_hf.errors import TokenizerError
+from deepcoder_hf.errors import RecordError, TokenizerError
 from deepcoder_hf.spans.columns import subtype_codes
 from deepcoder_hf.spans.types import TYPE_IDS
+from deepcoder_hf.tokens.recorded import vocabulary_of
 from deepcoder_hf.tokens.tokenizer import TrajectoryTokenizer
 from deepcoder_hf.tokens.typed import TypedTokens, type_tokens
 
@@ -34,6 +35,8 @@ class _Maker:
     with_eos: bool
     cuts: Sequence[int]
     """Characters before which the text was cut: escaped control tokens."""
+    recorded: bool
+    """Whether the ids are recorded ones: they are proven to decode to the text, not to be what the tokenizer gives."""
 
 
 class Recomputation:
@@ -89,7 +92,11 @@ class Recomputation:
         cuts = facts.get("escaped", [])
         if not _are_places(cuts, len(row["text"])):
             return [f"metadata.escaped: expected ascending places in the text, got {cuts!r:.80}"]
-        return _Maker(tokenizer, masks, bool(added.get("eos")), cuts)
+        tokens = facts.get("tokens", {})
+        problem = _recorded_problem(tokens, row, tokenizer)
+        if problem:
+            return [problem]
+        return _Maker(tokenizer, masks, bool(added.get("eos")), cuts, _differs(tokens))
 
     def _settings(self, facts: Any) -> MasksConfig | str:
         """The mask settings of a row; one object for equal ones."""
@@ -115,6 +122,35 @@ class Recomputation:
             except TokenizerError as error:
                 self._tokenizers[key] = f"{error}; name the tokenizer with --model (model_name=...)"
         return self._tokenizers[key]
+
+
+def _differs(tokens: Any) -> bool:
+    """Whether a row says that its ids are recorded ones that the tokenizer does not give."""
+    return isinstance(tokens, dict) and tokens.get("source") == "recorded" and tokens.get("equal") is not True
+
+
+def _recorded_problem(tokens: Any, row: Row, tokenizer: TrajectoryTokenizer) -> str:
+    """What is wrong with recorded ids: not the text's, or trained outside of the completions."""
+    if not isinstance(tokens, dict) or tokens.get("source") not in (None, "recorded", "rendered"):
+        return f"metadata.tokens: expected an object with source recorded or rendered, got {tokens!r:.80}"
+    if _differs(tokens):
+        try:
+            text = vocabulary_of(tokenizer).decode(np.asarray(row["input_ids"]).tolist())
+        except (RecordError, TokenizerError) as error:
+            return f"input_ids: {error}"
+        if text != row["text"]:
+            return "input_ids: the recorded tokens do not decode to the text"
+    outside = np.asarray(row["labels"]) != -100
+    places = tokens.get("completions")
+    if places is not None:
+        try:
+            for first, last in places:
+                outside[first:last] = False
+        except (TypeError, ValueError):
+            return f"metadata.tokens.completions: expected ranges of tokens, got {places!r:.80}"
+        if outside.any():
+            return f"labels: token {int(np.flatnonzero(outside)[0])} is trained outside of the recorded completions"
+    return ""
 
 
 def _are_places(values: Any, n_chars: int) -> bool:
@@ -152,6 +188,10 @@ def _typed(rows: Sequence[Row], makers: Sequence[_Maker]) -> TypedTokens:
         makers[0].masks,
         np.array([maker.with_eos for maker in makers], bool),
         [maker.cuts for maker in makers],
+        [
+            np.asarray(row["input_ids"]).tolist() if maker.recorded else ()
+            for row, maker in zip(rows, makers, strict=True)
+        ],
     )
 
 

@@ -15,7 +15,7 @@ from deepcoder_hf.dataset.detected import Detected
 from deepcoder_hf.dataset.outcome import Verdict
 from deepcoder_hf.errors import AlignmentError, RecordError
 from deepcoder_hf.spans.columns import SpanColumns, from_tuples
-from deepcoder_hf.tokens.engines import each_text
+from deepcoder_hf.tokens.engines import character_bytes, each_text
 from deepcoder_hf.tokens.tokenizer import TrajectoryTokenizer
 from deepcoder_hf.tokens.typed import TypedTokens, type_spans
 from deepcoder_hf.tokens.window import Window, head_spans, plan_windows, token_characters, truncate
@@ -54,8 +54,15 @@ def shorten(
     if config.tokens.overflow == "drop":
         verdict.reject("dropped", "over_max_length", too_long)
         return
+    if detected.renderings[row].ids and config.tokens.overflow == "window":
+        problem = f"{too_long}; recorded tokens are not cut into windows, which would be tokenised anew"
+        verdict.reject("dropped", "over_max_length", problem)
+        return
     first, last = int(detected.spans.rows[row]), int(detected.spans.rows[row + 1])
     spans = _row_spans(detected.spans, first, last)
+    if detected.renderings[row].ids:
+        verdict.windows = [_first_recorded(detected, tokens, row, spans, limit)]
+        return
     text, n_prefix = detected.texts[row], len(tokenizer.prefix_ids)
     begin, end = tokens.encoded.rows[row], tokens.encoded.rows[row + 1]
     chars = token_characters(text, tokens.encoded.starts[begin:end] - tokens.encoded.text_starts[row])
@@ -87,6 +94,17 @@ def shorten(
             moves += 1
     problem = f"{too_long}; no cut gave windows that fit and train what the whole does"
     verdict.reject("dropped", "cannot_window", problem)
+
+
+def _first_recorded(detected: Detected, tokens: TypedTokens, row: int, spans: list[Any], limit: int) -> Window:
+    """The first recorded tokens of a row, as many as fit and end with a whole character."""
+    text, part = detected.texts[row], slice(*tokens.encoded.rows[row : row + 2])
+    starts = tokens.encoded.starts[part] - tokens.encoded.text_starts[row]
+    to_byte = character_bytes(text)
+    whole = np.ones(starts.size, bool) if to_byte is None else np.isin(starts, to_byte)
+    budget = int(np.flatnonzero(whole[: limit + 1])[-1])
+    window = truncate(text, spans, token_characters(text, starts), budget)
+    return replace(window, ids=tuple(detected.renderings[row].ids[:budget]))
 
 
 class _Seams:

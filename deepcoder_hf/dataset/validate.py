@@ -28,8 +28,9 @@ def validate_rows(
     Proven for each row: columns and types are right; per-token columns have `length` entries; attention_mask is 1
     everywhere; window, row_weight and the ratios of quality are right; spans partition the text; the tokenizer of the
     row is known by its digest; and the ids, the token types, both masks, the labels and the spans' token ranges are
-    exactly those that text, spans and the row's mask settings give (dataset/recompute.py). Taken from the row as they
-    are: the spans' characters, types and confidences.
+    exactly those that text, spans and the row's mask settings give (dataset/recompute.py); recorded ids that differ
+    from the tokenizer's (metadata.tokens) are proven to decode to the text instead. Taken from the row as they are:
+    the spans' characters, types and confidences.
 
     Args:
         dataset: A `Dataset` with the columns of `SAD_FEATURES`.

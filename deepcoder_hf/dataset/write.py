@@ -109,7 +109,8 @@ class RowWriter:
         texts = [window.text for _, window in self._cut]
         spans = from_tuples([window.spans for _, window in self._cut])
         cuts = [window.cuts for _, window in self._cut]
-        return type_spans(texts, spans, self._tokenizer, self._config.masks, self._ends(), cuts)
+        ids = [window.ids for _, window in self._cut]
+        return type_spans(texts, spans, self._tokenizer, self._config.masks, self._ends(), cuts, ids)
 
     def _ends(self) -> npt.NDArray[np.bool_]:
         """Which windows end their trajectory, bool [W]."""
@@ -213,6 +214,8 @@ class RowWriter:
         known = dict(detected.metadata[row])
         if "window_chars" in more:
             known.pop("escaped", None)
+            if "tokens" in known:  # places of completions are those of the whole
+                known["tokens"] = {name: fact for name, fact in known["tokens"].items() if name != "completions"}
         source = {"path": detected.frame["source_path"][row], "line": detected.frame["line"][row]}
         if detected.frame["part"][row]:
             source["part"] = detected.frame["part"][row]

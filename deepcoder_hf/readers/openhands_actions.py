@@ -105,7 +105,10 @@ class Session:
                 if not said:
                     return
             turn = self.talk.put(said or [Step("agent")], event.get("id"), answer)
-        if call:
+        if written := thought_by_call(event):
+            turn.think(*written)
+            self.talk.thoughts.add(written[1])
+        elif call:
             turn.add_call(_call(call, action, args))
         elif action not in SPEECH:
             turn.add_call(_own_call(action, args))
@@ -137,6 +140,7 @@ class Session:
             self._leave()
         number, name = turns.string_of(call.get("tool_call_id")), turns.string_of(call.get("function_name"))
         turn = self.talk.turn_of(number, event.get("cause"))
+        number = None if number in self.talk.thoughts else number  # a call that became reasoning has no id to meet
         text = turns.text_of(event.get("content"), f"{where}.content")
         if kind == "delegate" and not text:
             outputs = turns.object_of(event.get("extras")).get("outputs")
@@ -160,6 +164,13 @@ def _thought(args: Mapping[str, Any], action: str) -> list[Step]:
     if text is None:
         return []
     return [Step("agent", None, text) if action == "think" else Step("agent", text)]
+
+
+def thought_by_call(event: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The thought of an event that is the call of a tool, and the id of the call."""
+    thought = turns.string_of(turns.object_of(event.get("args")).get("thought"))
+    number = turns.string_of(turns.object_of(event.get("tool_call_metadata")).get("tool_call_id"))
+    return (thought, number) if event.get("action") == "think" and thought and number else None
 
 
 def _message(action: str, args: Mapping[str, Any]) -> list[Step]:

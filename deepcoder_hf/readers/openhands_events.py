@@ -13,7 +13,7 @@ from typing import Any
 from deepcoder_hf.errors import RecordError
 from deepcoder_hf.readers import fields, openhands_sdk, turns
 from deepcoder_hf.readers.fields import Record
-from deepcoder_hf.readers.openhands_actions import SILENT_ACTIONS, SILENT_RESULTS, Session
+from deepcoder_hf.readers.openhands_actions import SILENT_ACTIONS, SILENT_RESULTS, Session, thought_by_call
 from deepcoder_hf.readers.openhands_turns import Conversation
 from deepcoder_hf.trajectory import Step, Trajectory
 
@@ -85,8 +85,9 @@ def read(record: Record) -> Trajectory | list[Trajectory]:
 def left_out(record: Record) -> list[tuple[Any, str]]:
     """Events of the harness itself, kinds of events, and thoughts that it put together from a text and a call."""
     name = next(name for name in LISTS if isinstance(record.get(name), list))
-    found: list[tuple[Any, str]] = []
-    for event in turns.objects_of(_flat(record[name])):
+    events = turns.objects_of(_flat(record[name]))
+    found = _thoughts(events)
+    for event in events:
         if event.get("action") in SILENT_ACTIONS or event.get("observation") in SILENT_RESULTS:
             found.append((event, "an event of the harness, worded anew for the prompt"))
         elif isinstance(event.get("observation"), str):
@@ -95,6 +96,22 @@ def left_out(record: Record) -> list[tuple[Any, str]]:
             found.append((event.get("args"), "the recorded call again, as the harness understood it"))
         elif turns.object_of(event.get("tool_call")):
             found.append((event.get("action"), "the recorded call again, as the harness understood it"))
+    return found
+
+
+def _thoughts(events: list[Mapping[str, Any]]) -> list[tuple[Any, str]]:
+    """The calls by which thoughts were written, and their ids, wherever the answers of the model stand."""
+    numbers = {written[1] for event in events if (written := thought_by_call(event))}
+    found: list[tuple[Any, str]] = []
+    for event in events if numbers else ():
+        given = turns.object_of(event.get("tool_call_metadata"))
+        if turns.string_of(given.get("tool_call_id")) in numbers:
+            found.append((given["tool_call_id"], "an id"))
+        for choice in turns.objects_of(turns.object_of(given.get("model_response")).get("choices")):
+            message = turns.object_of(choice.get("message"))
+            calls = [c for c in turns.objects_of(message.get("tool_calls")) if turns.string_of(c.get("id")) in numbers]
+            found += [(call, "the thought again, as the call of a tool") for call in calls]
+            found += [(message.get("content"), "what was said before the thought, which repeats it")] if calls else []
     return found
 
 

@@ -25,6 +25,23 @@ class Turn:
         if call.tool_call_id is None or all(call.tool_call_id != other.tool_call_id for other in last.tool_calls):
             self.steps[-1] = replace(last, tool_calls=(*last.tool_calls, call))
 
+    def think(self, thought: str, call: str) -> None:
+        """Add a thought that the model wrote as the call of a tool.
+
+        Args:
+            thought: As the harness gives it: mostly what was said before the call, then the thought.
+            call: Id of the call, which is taken out.
+        """
+        last = self.steps[-1]
+        hidden, said = last.reasoning_content, last.message or ""
+        own = [replace(last, message=None, tool_calls=(), observations=(), finish_reason=None)]
+        own = own if hidden and hidden != thought else []
+        if said.strip() and not thought.startswith(said.strip()):
+            own.append(Step("agent", None, said))
+        calls = tuple(made for made in last.tool_calls if made.tool_call_id != call)
+        told = replace(last, message=None, reasoning_content=thought, reasoning_kind="", tool_calls=calls)
+        self.steps[-1:] = [*own, told]
+
     def add_result(self, result: Observation) -> None:
         """Add a result."""
         last = self.steps[-1]
@@ -48,6 +65,8 @@ class Conversation:
     """Turns of the model by the id of its answer."""
     by_event: dict[Any, Turn] = field(default_factory=dict)
     by_call: dict[str, Turn] = field(default_factory=dict)
+    thoughts: set[str] = field(default_factory=set)
+    """Ids of calls that are thoughts, and no calls of any step."""
 
     def put(self, steps: Sequence[Step], event: Any, answer: str | None = None) -> Turn:
         """Add a turn.

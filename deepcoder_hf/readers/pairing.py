@@ -1,4 +1,4 @@
-"""Calls and results of a trajectory, paired by id: results stand in the order of their calls, and orphans are counted."""
+"""Calls and results paired by id: results stand in the order of their calls, and orphans are counted."""
 
 from __future__ import annotations
 

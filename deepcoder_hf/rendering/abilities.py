@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -154,7 +153,8 @@ def _prompts(render: Render, user: Message) -> list[str]:
     without, with_prompt = render([user]), render([user], None, True)
     if without is None or with_prompt is None:
         return []
-    start = len(os.path.commonprefix([without, with_prompt]))
+    pairs = zip(without, with_prompt, strict=False)
+    start = next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(without), len(with_prompt)))
     return [with_prompt[start:]] if with_prompt[start:] else []
 
 

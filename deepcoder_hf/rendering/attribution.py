@@ -18,7 +18,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from deepcoder_hf.rendering.rendered import Range, Rendered, put_payload
-from deepcoder_hf.rendering.turns import ACTION, ANSWER, OTHER, REASONING
+from deepcoder_hf.rendering.turns import ACTION, ANSWER, OBSERVATION, OTHER, REASONING
 from deepcoder_hf.rendering.units import Conversation, Unit
 from deepcoder_hf.spans.resolve import SpanTuple, number_steps
 
@@ -96,7 +96,7 @@ class Attribution:
         self._gap(at, len(self._text), before, None)
         return Rendered(
             self._text,
-            number_steps(self._spans()),
+            _with_their_blocks(number_steps(self._spans())),
             self.payload,
             self.foreign,
             counts={"empty_think": self.n_empty_think} if self.n_empty_think else {},
@@ -133,6 +133,10 @@ class Attribution:
     def _turn(self, number: int | None) -> int | None:
         return self._units[number].turn if number is not None and number >= 0 else None
 
+    def _may_train(self, turn: int | None) -> bool:
+        """Whether the source and the rendering let a turn be trained; what stands after the last one is nobody's."""
+        return turn is None or (self._turns[turn].turn.trained and (self._trained is None or turn in self._trained))
+
     def _is_agent(self, turn: int | None) -> bool:
         return turn is not None and self._turns[turn].turn.role == "assistant"
 
@@ -148,14 +152,33 @@ class Attribution:
         if self._is_agent(turn) and before is not None and turn is not None:
             at = self._close_agent(start, end if header is None else header[0], before, self._turns[turn].turn.whole)
         elif turn is not None:
-            tail = self._frame.tails.get(self._turns[turn].turn.role, "")
-            at += len(tail) if tail and self._text.startswith(tail, start, end) else 0
+            at = self._close_other(start, end, turn)
+        elif before is not None:  # the definitions of tools: the template's words behind them belong to them
+            tail = self._frame.tails.get("user", "")
+            at += max(self._text.find(tail, start, end) - start, -len(tail)) + len(tail) if tail else 0
+        edge = end if header is None else header[0]
+        if at < edge and (header is not None or after is None) and self._has_silent_result(turn, next_turn):
+            self._begin(at, OBSERVATION, "observation")
+            at = edge
         if header is not None or self._is_agent(next_turn):
-            at = self._open_agent(at, end, header, at > start)
+            at = self._open_agent(at, end, header, at > start, next_turn)
         elif after is None and at < end:
             self._begin(at, OTHER, "end")
         if after is not None:
             self._begin_unit(at, after)
+
+    def _has_silent_result(self, turn: int | None, next_turn: int | None) -> bool:
+        """Whether a result without a word, of which no character has a mark, stands between two turns."""
+        between = [] if turn is None else self._turns[turn + 1 : next_turn]
+        return any(self._units[number].kind == OBSERVATION for typed in between for number in typed.content)
+
+    def _close_other(self, start: int, end: int, turn: int) -> int:
+        """What ends the turn of another participant, a result in a user's message too; returns where it is over."""
+        role = self._turns[turn].turn.role
+        tails = [self._frame.tails.get(role, ""), self._frame.tails.get("user", "") if role == "tool" else ""]
+        tail = next((tail for tail in tails if tail and self._text.startswith(tail, start, end)), "")
+        closers = CLOSERS.match(self._text, start, end) if role == "tool" and not tail else None
+        return closers.end() if closers else start + len(tail)
 
     def _header(self, start: int, end: int) -> tuple[int, int] | None:
         """Where the header of an agent's turn stands, a prefilled think tag included."""
@@ -185,7 +208,7 @@ class Attribution:
             at = space.end()
         return at
 
-    def _open_agent(self, at: int, end: int, header: tuple[int, int] | None, tail_known: bool) -> int:
+    def _open_agent(self, at: int, end: int, header: tuple[int, int] | None, tail_known: bool, turn: int | None) -> int:
         """What begins an agent's turn; returns where its first unit begins."""
         if header is not None:
             self._begin(at, OTHER, "header")
@@ -195,7 +218,16 @@ class Attribution:
             at = end
         empty = EMPTY_THINK.match(self._text, at, end)
         if empty and empty.end() > at:
-            self._begin(at, OTHER, "empty_think")
+            self._begin(at, OTHER, "empty_think" if self._may_train(turn) else "untrained")
             self.n_empty_think += 1
             at = empty.end()
         return at
+
+
+def _with_their_blocks(spans: list[SpanTuple]) -> list[SpanTuple]:
+    """Give a header and the empty think block after it the step of what follows: no window is cut between them."""
+    for index in range(1, len(spans) - 1):
+        header, block, step = spans[index - 1], spans[index], spans[index + 1][7]
+        if header[3] == "header" and block[2] == OTHER and block[7] != step:
+            spans[index - 1 : index + 1] = [(*header[:7], step), (*block[:7], step)]
+    return spans

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from deepcoder_hf.errors import RecordError
 from deepcoder_hf.rendering.traced import concat, trace
 from deepcoder_hf.rendering.turns import REASONING
 from deepcoder_hf.rendering.units import CallUnit, Conversation, TypedTurn, Unit, tags_of
@@ -21,6 +22,18 @@ from deepcoder_hf.rendering.units import CallUnit, Conversation, TypedTurn, Unit
 Message = dict[str, Any]
 TOOLS = -2
 """Mark of what the definitions of tools say."""
+TOOLS_TEXT = """# Tools
+
+These functions can be called; each line is the JSON schema of one:
+<tools>
+{tools}
+</tools>
+
+A call is a JSON object with the name and the arguments of the function, in a block of its own:
+<tool_call>
+{{"name": "<name>", "arguments": {{"<parameter>": "<value>"}}}}
+</tool_call>"""
+"""What the system prompt says of tools where the template has no place for them; chatml.jinja uses the same words."""
 _BACKTICKS = re.compile(r"`{3,}")
 
 
@@ -54,7 +67,7 @@ class Numbered:
     turns: tuple[int, ...]
 
 
-def messages_of(conversation: Conversation, form: Form, tools: tuple[str, ...]) -> tuple[list[Numbered], list[Any]]:
+def messages_of(conversation: Conversation, form: Form, tools: tuple[str, ...]) -> tuple[list[Numbered], list[Tool]]:
     """Messages and tool definitions.
 
     Args:
@@ -73,7 +86,7 @@ def messages_of(conversation: Conversation, form: Form, tools: tuple[str, ...]) 
         found = _without_system(found)
     if not form.adjacent_users:
         found = _joined_users(found)
-    return found, [traced_tool(tool) for tool in tools] if form.tools else []
+    return found, [tool_of(tool) for tool in tools] if form.tools else []
 
 
 def _message(conversation: Conversation, number: int, form: Form, ids: dict[str, str]) -> Numbered:
@@ -179,10 +192,37 @@ def _traced(value: Any, mark: int) -> Any:
     return [_traced(item, mark) for item in value] if isinstance(value, list) else value
 
 
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """The definition of a tool as an object, with its texts marked as no text of the agent's, and without marks."""
+
+    traced: Any
+    plain: Any
+
+
 @lru_cache(maxsize=1024)
-def traced_tool(definition: str) -> Any:
-    """A tool definition as the template gets it, marked as no text of the agent; the same object for the same text."""
-    return _traced(json.loads(definition), TOOLS)
+def tool_of(definition: str) -> Tool:
+    """A tool from its JSON text; the same object for the same text.
+
+    Raises:
+        RecordError: The text is not JSON (`bad_tools`).
+    """
+    try:
+        value = json.loads(definition)
+    except ValueError:
+        raise RecordError(
+            f"tools: expected the definition of a tool as JSON, got {definition!r:.80}; remove it", "bad_tools"
+        ) from None
+    return Tool(_traced(value, TOOLS), value)
+
+
+def unmarked(value: Any) -> Any:
+    """A JSON value with plain strings in place of marked ones."""
+    if isinstance(value, str):
+        return "".join((value,))
+    if isinstance(value, dict):
+        return {unmarked(key): unmarked(item) for key, item in value.items()}
+    return [unmarked(item) for item in value] if isinstance(value, list) else value
 
 
 def _id(call_id: str, form: Form, ids: dict[str, str]) -> str:
@@ -192,17 +232,11 @@ def _id(call_id: str, form: Form, ids: dict[str, str]) -> str:
 def _with_tools(messages: list[Numbered], tools: tuple[str, ...]) -> list[Numbered]:
     """The definitions in the system prompt, for a template that has no place for them."""
     listed = "\n".join(tools)
-    text = trace(
-        f"# Tools\n\nThese functions can be called; each line is the JSON schema of one:\n<tools>\n{listed}\n</tools>\n\n"
-        "A call is a JSON object with the name and the arguments of the function, in a block of its own:\n<tool_call>\n"
-        '{"name": "<name>", "arguments": {"<parameter>": "<value>"}}\n</tool_call>',
-        TOOLS,
-    )
+    text = trace(TOOLS_TEXT.format(tools=listed), TOOLS)
     if messages and messages[0].message["role"] == "system":
-        first, *rest = messages
-        return [
-            Numbered({"role": "system", "content": concat([first.message["content"], "\n\n", text])}, first.turns)
-        ] + rest
+        first = messages[0]
+        content = concat([first.message["content"], "\n\n", text])
+        return [Numbered({"role": "system", "content": content}, first.turns), *messages[1:]]
     return [Numbered({"role": "system", "content": text}, ()), *messages]
 
 

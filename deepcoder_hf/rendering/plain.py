@@ -45,9 +45,11 @@ def _turn(layout: Layout, typed: TypedTurn, units: list[Unit]) -> None:
     if typed.content:
         _content(layout, [units[number] for number in typed.content], role, bool(typed.calls))
     for call, number in typed.calls:
-        head = f"Action: {call.function_name}\nAction Input: " if call.function_name else "Action: "
         unit = units[number]
-        layout.put(head, unit)
+        layout.put("Action: ", unit)
+        if call.function_name:
+            layout.put(call.function_name, unit, joins=True, is_payload=True)
+            layout.put("\nAction Input: ", unit, joins=True)
         layout.put(call.arguments, unit, joins=True, is_payload=True)
         layout.put("\n", unit, joins=True)
 
@@ -61,12 +63,16 @@ def _content(layout: Layout, units: list[Unit], role: str, calls: bool) -> None:
         label = "Final Answer: " if first.subtype == "final_answer" else LABELS[role]
         _labelled(layout, first, label, "\n" if first.kind == REASONING else "\n\n")
     else:
-        layout.put_free(LABELS[role], OTHER, "header")
+        label = LABELS[role]
+        layout.put_free(label.rstrip(), OTHER, "header")
+        layout.put(label[len(label.rstrip()) :], first)  # a tokenizer joins the space to the word behind it
+        joins = bool(label)
         for unit in units:
             opening, words, closing = tags_of(unit.text) if unit.kind == REASONING else ("", unit.text, "")
-            layout.put(opening, unit)
-            layout.put(words, unit, joins=bool(opening), is_payload=True)
-            layout.put(closing, unit, joins=bool(opening or words))
+            layout.put(opening, unit, joins=joins)
+            layout.put(words, unit, joins=joins or bool(opening), is_payload=True)
+            layout.put(closing, unit, joins=joins or bool(opening or words))
+            joins = False
         if role != "text":
             layout.put("\n" if calls else "\n\n", units[-1], joins=True)
 

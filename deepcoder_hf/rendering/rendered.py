@@ -33,6 +33,10 @@ class Rendered:
     """What was added or left out; see dataset/ledger.py."""
     read: tuple[int, ...] = (0, 0, 0, 0, 0)
     """Characters by type id that the rendering was to hold."""
+    ids: Sequence[int] = ()
+    """Its tokens, where they were recorded and are not those that the tokenizer gives."""
+    tokens: dict[str, Any] = field(default_factory=dict)
+    """Where its tokens come from, for the row's metadata; nothing where tokens.source is `rendered`."""
 
     def normalize(self) -> None:
         """Normalise to NFC what came together only in the rendering; every border moves along."""

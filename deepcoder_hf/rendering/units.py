@@ -36,7 +36,8 @@ class Unit(NamedTuple):
     @property
     def n_payload(self) -> int:
         """Characters of the source's words: without markup and whitespace at the edges."""
-        return len(inner(self.text).strip()) if self.kind == REASONING else len(self.text.strip())
+        detected = self.kind == REASONING and self.origin != "structure"
+        return len((inner(self.text) if detected else self.text).strip())
 
 
 class CallUnit(NamedTuple):
@@ -88,7 +89,7 @@ def typed_conversation(turns: Sequence[Turn], found: Iterator[list[SpanTuple]]) 
         subtype = "tool_call" if turn.trained else "untrained"
         for call in turn.calls:
             typed.calls.append(CallUnit(call, len(units)))
-            text = call.function_name + call.arguments
+            text = call.function_name.strip() + call.arguments.strip()  # what is counted of them
             units.append(Unit(text, ACTION, subtype, 1.0, "", "structure", number, True))
         conversation.turns.append(typed)
     return conversation

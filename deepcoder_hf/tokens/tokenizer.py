@@ -15,7 +15,15 @@ import numpy.typing as npt
 from deepcoder_hf.config import Config, MasksConfig, TokensConfig
 from deepcoder_hf.errors import TokenizerError
 from deepcoder_hf.spans.types import Span
-from deepcoder_hf.tokens.engines import Encoded, Engine, FastEngine, ReferenceEngine, encode_cut, is_byte_level, same_ids
+from deepcoder_hf.tokens.engines import (
+    Encoded,
+    Engine,
+    FastEngine,
+    ReferenceEngine,
+    encode_cut,
+    is_byte_level,
+    same_ids,
+)
 from deepcoder_hf.tokens.load import load_backend
 from deepcoder_hf.tokens.types import ProcessedTrajectory
 
@@ -58,6 +66,8 @@ class TrajectoryTokenizer:
         self.reference = ReferenceEngine(self.backend)
         self._checked = False
         self.engine: Engine = self._choose_engine(spec, spec_json)
+        if self.config.source == "recorded":
+            require_byte_level(self.name, spec)
 
     @property
     def identity(self) -> str:
@@ -179,6 +189,19 @@ class TrajectoryTokenizer:
         from unicodedata import is_normalized, normalize
 
         return text if is_normalized("NFC", text) else normalize("NFC", text)
+
+
+def require_byte_level(name: str, spec: dict[str, Any]) -> None:
+    """Make sure that recorded ids can be used with a tokenizer.
+
+    Raises:
+        TokenizerError: It is no byte-level BPE.
+    """
+    if not is_byte_level(spec):
+        raise TokenizerError(
+            f"{name}: recorded token ids need a byte-level BPE tokenizer with normaliser none or NFC, whose tokens are "
+            "fixed bytes; use tokens.source: rendered"
+        )
 
 
 def _normalizes_nfc(normalizer: dict[str, Any] | None) -> bool:

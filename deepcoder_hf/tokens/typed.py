@@ -14,6 +14,7 @@ from deepcoder_hf.spans.types import TYPE_IDS
 from deepcoder_hf.tokens.align import Int64, align_spans
 from deepcoder_hf.tokens.engines import Encoded, character_bytes
 from deepcoder_hf.tokens.masks import Int8, TokenMasks, token_masks, training_of
+from deepcoder_hf.tokens.recorded import encode_recorded
 from deepcoder_hf.tokens.tokenizer import TrajectoryTokenizer, with_added
 
 
@@ -101,11 +102,12 @@ def type_spans(
     masks: MasksConfig,
     ends: npt.NDArray[np.bool_] | None = None,
     cuts: Sequence[Sequence[int]] | None = None,
+    ids: Sequence[Sequence[int]] | None = None,
 ) -> TypedTokens:
     """`type_tokens` of texts whose spans are columns already."""
     codes = subtype_codes(spans.subtypes)
     columns = (spans.rows, spans.start_char, spans.end_char, spans.kinds, codes, spans.confidence)
-    return type_tokens(texts, *columns, tokenizer, masks, ends, cuts)
+    return type_tokens(texts, *columns, tokenizer, masks, ends, cuts, ids)
 
 
 def type_tokens(
@@ -120,6 +122,7 @@ def type_tokens(
     masks: MasksConfig,
     ends: npt.NDArray[np.bool_] | None = None,
     cuts: Sequence[Sequence[int]] | None = None,
+    ids: Sequence[Sequence[int]] | None = None,
 ) -> TypedTokens:
     """Tokenise texts and mark what each token is and how it is trained.
 
@@ -135,8 +138,9 @@ def type_tokens(
         masks: What is trained.
         ends: Which texts end their trajectory, bool [R]: only they get an appended EOS. None for all.
         cuts: Characters of each text over which no token may reach: escaped control tokens. None for none.
+        ids: Recorded ids of each text, which decode to it; empty where it is to be encoded. None for none.
     """
-    encoded = tokenizer.encode(texts, cuts)
+    encoded = tokenizer.encode(texts, cuts) if ids is None else encode_recorded(tokenizer, texts, cuts, ids)
     n_prefix, n_texts = len(tokenizer.prefix_ids), len(texts)
     aligned = align_spans(texts, encoded, span_rows, start_char, end_char, masks.straddle, n_prefix)
     eos_id = tokenizer.eos_id

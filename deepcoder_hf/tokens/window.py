@@ -42,6 +42,8 @@ class Window:
     """Where the body ends in the whole text."""
     cuts: tuple[int, ...] = ()
     """Characters of `text` before which it is cut before it is encoded."""
+    ids: tuple[int, ...] = ()
+    """Its tokens, where they are recorded ones."""
 
 
 def plan_windows(

@@ -30,6 +30,8 @@ DIFFERENCES = {
 BEYOND = "special"
 """What is called the type of tokens beyond the spans: those that the tokenizer puts around a text."""
 MAX_STRETCHES = 40
+CONTEXT = 24
+"""Characters before a stretch that are shown."""
 Row = Mapping[str, Any]
 Bool = npt.NDArray[np.bool_]
 
@@ -47,6 +49,8 @@ class Stretch:
     end_token: int
     text: str
     """The text of the whole span; empty for tokens beyond the spans."""
+    before: str = ""
+    """The end of the text before it."""
 
     @property
     def kind(self) -> str:
@@ -122,7 +126,7 @@ def compare(row: Row, preset: str) -> Comparison:
     try:
         return _compare(row, preset)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        problem = f"{type(error).__name__}: {error}"
+        problem = " ".join(f"{type(error).__name__}: {error}".split())
         raise SchemaError(f"the row cannot be compared ({problem}); see deepcoder-hf validate") from None
 
 
@@ -188,7 +192,9 @@ def _stretch(row: Row, difference: str, span: Mapping[str, Any], start_token: in
     if not span:
         return Stretch(difference, BEYOND, "", 0, start_token, end_token, "")
     text = row["text"][span["start_char"] : span["end_char"]]
-    return Stretch(difference, span["span_type"], span["subtype"], span["step_id"], start_token, end_token, text)
+    before = row["text"][max(0, span["start_char"] - CONTEXT) : span["start_char"]]
+    kind = (span["span_type"], span["subtype"], span["step_id"])
+    return Stretch(difference, *kind, start_token, end_token, text, before)
 
 
 def comparison(found: Comparison, max_chars: int | None = 160) -> Group:
@@ -253,8 +259,13 @@ def _line(stretch: Stretch, max_chars: int | None) -> Text:
     line = Text(f"{sign} ", f"bold {style}")
     place = f"step {stretch.step_id}, {n_tokens} token{'s' * (n_tokens != 1)} from {stretch.start_token}"
     line.append(safe_text(f"{stretch.kind}, {place}  "), "not bold bright_black")
+    line.append(_on_one_line(stretch.before), "not bold dim")
     text = stretch.text if max_chars is None else stretch.text[:max_chars]
-    line.append(safe_text(text).replace("\n", "⏎"), f"not bold {style}")
+    line.append(_on_one_line(text), f"not bold {style}")
     if len(text) < len(stretch.text):
         line.append(f" … {len(stretch.text) - len(text):,} more characters", "not bold italic")
     return line
+
+
+def _on_one_line(text: str) -> str:
+    return safe_text(text).replace("\n", "⏎")

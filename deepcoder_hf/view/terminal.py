@@ -22,6 +22,8 @@ LEDGER_NOTES = {
     "escaped": "control tokens escaped",
     "empty_think": "empty think blocks put in by the template",
     "dropped_turns": "empty agent turns left out",
+    "tokens_differ": "rows whose recorded tokens are not those of the rendering",
+    "tokens_missing": "trajectories without recorded tokens, rendered instead",
     "template_refused": "refused by the template",
 }
 """Events of the ledger and what the summary calls them."""

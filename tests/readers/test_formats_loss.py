@@ -10,12 +10,12 @@ import pytest
 from datasets import Dataset
 from reading import LENIENT, seen
 
-from deepcoder_hf.config import ReadersConfig
+from deepcoder_hf.config import Config, ReadersConfig
+from deepcoder_hf.dataset.raw import raw_rows, table_of
 from deepcoder_hf.errors import RecordError
 from deepcoder_hf.readers import TrajectoryParser
 from deepcoder_hf.readers.containers.columnar import iter_parquet
-from deepcoder_hf.rendering.plain import render_plain
-from deepcoder_hf.stages import without_nulls
+from deepcoder_hf.stages import detect_spans, without_nulls
 from deepcoder_hf.trajectory import Step, ToolCall, Trajectory
 
 PARSER = TrajectoryParser()
@@ -80,10 +80,12 @@ def test_a_text_without_turns_beside_a_task_is_the_agents(text: str) -> None:
     assert steps({"task": "do it", "text": text}) == [Step("user", "do it"), Step("agent", text)]
 
 
-def test_a_whole_trajectory_after_its_task_reads_well() -> None:
-    pieces = render_plain(read({"task": "sort", "text": "User: q\nAssistant: a"}))
-    assert "".join(piece.text for piece in pieces) == "User: sort\n\nUser: q\nAssistant: a"
-    assert (pieces[-1].kind, pieces[-1].role) == (None, None)
+def test_a_whole_trajectory_after_its_task_reads_well(tiny_model: Path) -> None:
+    rows = raw_rows({"task": "sort", "text": "User: q\nAssistant: a"}, "x", 1, PARSER)
+    config = Config.model_validate({"tokens": {"model_name": str(tiny_model), "engine": "reference"}})
+    (row,) = detect_spans(table_of(rows), config=config).to_pylist()
+    assert row["text"] == "User: sort\n\nUser: q\nAssistant: a"
+    assert row["spans"][-1]["origin"] == "pattern"  # what came whole is for detection
 
 
 # --- keys of steps ---------------------------------------------------------------------------------------------------

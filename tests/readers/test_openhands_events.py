@@ -101,3 +101,48 @@ def test_a_broken_line_of_a_session_costs_itself_and_is_counted(tmp_path: Path) 
     assert [row.reason for row in rows] == ["", "broken_json"]
     assert rows[0].record is not None
     assert rows[0].record["broken_lines"] == 1
+
+
+# --- thoughts that are the call of a tool ----------------------------------------------------------------------------
+
+
+def thinking(message: dict[str, object], thought: str | None = "Look first.\nThen add it.") -> dict[str, object]:
+    """A session in which an answer calls `think` (id t3) and, beside it, maybe other tools."""
+    answer = {"id": "gen-1", "choices": [{"message": {"role": "assistant", **message}, "finish_reason": "tool_calls"}]}
+    call = {"function_name": "think", "tool_call_id": "t3", "model_response": answer}
+    return {
+        "history": [
+            {"id": 0, "source": "user", "action": "message", "args": {"content": "Add /v2/users."}},
+            {"id": 1, "source": "agent", "action": "think", "args": {"thought": thought}, "tool_call_metadata": call},
+            {"id": 2, "source": "agent", "observation": "think", "content": "Logged.", "tool_call_metadata": call},
+        ]
+    }
+
+
+def called(number: str, name: str, **arguments: str) -> dict[str, object]:
+    return {"id": number, "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
+
+
+THINK = called("t3", "think", thought="Then add it.")
+
+
+def test_a_thought_by_call_is_reasoning_and_what_was_said_before_it_stands_in_it() -> None:
+    found = read(thinking({"content": "Look first.", "tool_calls": [THINK]}))
+    step = found.steps[-1]
+    assert (step.message, step.reasoning_content, step.tool_calls) == (None, "Look first.\nThen add it.", ())
+    assert [result.content for result in step.observations] == ["Logged."]
+    assert found.metadata["read"].get("unread", 0) == 0
+    assert "results_without_call" not in found.metadata
+
+
+def test_hidden_reasoning_and_words_that_a_thought_does_not_repeat_come_before_it() -> None:
+    message = {"reasoning_content": "Hidden.", "content": "Said.", "tool_calls": [THINK, called("t4", "run", c="ls")]}
+    found = read(thinking(message, "Then add it."))
+    assert [step.reasoning_content for step in found.steps[1:]] == ["Hidden.", "Said.", "Then add it."]
+    assert [call.tool_call_id for call in found.steps[-1].tool_calls] == ["t4"]
+    assert found.metadata["read"].get("unread", 0) == 0
+
+
+def test_a_call_of_think_without_a_thought_stays_a_call() -> None:
+    step = read(thinking({"content": "Look first.", "tool_calls": [THINK]}, None)).steps[-1]
+    assert (step.message, [call.function_name for call in step.tool_calls]) == ("Look first.", ["think"])

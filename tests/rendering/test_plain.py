@@ -52,10 +52,10 @@ def test_a_flattened_trajectory_stays_as_it_came() -> None:
 
 def test_a_chat_without_structure_is_detected_behind_its_headers() -> None:
     assert kinds(Step("user", "q"), Step("agent", "<think>a</think>b")) == [
-        ("other", "header", "User: "),
-        ("other", "user", "q\n\n"),
-        ("other", "header", "Assistant: "),
-        ("reasoning", "think", "<think>a</think>"),
+        ("other", "header", "User:"),
+        ("other", "user", " q\n\n"),
+        ("other", "header", "Assistant:"),
+        ("reasoning", "think", " <think>a</think>"),
         ("answer", "message", "b\n\n"),
     ]
 
@@ -100,7 +100,13 @@ def test_the_payload_is_the_words_of_the_source_without_labels_and_edges() -> No
     )
     rendered = render_plain(conversation_of(*steps))
     found = [(str(TYPES[kind]), rendered.text[a:b]) for a, b, kind in rendered.payload]
-    assert found == [("other", "q"), ("reasoning", "a b"), ("answer", "yes"), ("action", '{"path": "a.py"}')]
+    assert found == [
+        ("other", "q"),
+        ("reasoning", "a b"),
+        ("answer", "yes"),
+        ("action", "read_file"),
+        ("action", '{"path": "a.py"}'),
+    ]
 
 
 calls = st.lists(st.builds(ToolCall, st.sampled_from(["", "f", "naïve"]), odd_text), max_size=2).map(tuple)

@@ -22,7 +22,9 @@ from deepcoder_hf.readers.containers.folders import arrow_folder_content, is_arr
 from deepcoder_hf.readers.containers.remote_files import find_remote, open_remote, redact
 
 COMPRESSION_SUFFIXES = frozenset({".gz", ".zst"})
-SUFFIXES = frozenset({".jsonl", ".json", ".ndjson", ".traj", ".txt", ".parquet", ".arrow", ".eval", ".ipynb", ".yaml", ".yml"})
+SUFFIXES = frozenset(
+    {".jsonl", ".json", ".ndjson", ".traj", ".txt", ".parquet", ".arrow", ".eval", ".ipynb", ".yaml", ".yml"}
+)
 """What is taken from a folder, each also with a suffix of compression. A file named itself may have any suffix."""
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")

@@ -7,6 +7,7 @@ Aliases are read (recorders write them for what they share), but what they stand
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -194,6 +195,26 @@ class _Loader(yaml.CSafeLoader):
 
     yaml_implicit_resolvers: Mapping[str, Any] = {}  # type: ignore[assignment]
 
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """An object whose keys are texts; in Python 1 and true would be the same key."""
+        if not isinstance(node, yaml.MappingNode):
+            raise yaml.constructor.ConstructorError(None, None, "expected an object", node.start_mark)
+        self.flatten_mapping(node)
+        return {self._key(name): self.construct_object(value, deep=deep) for name, value in node.value}
+
+    def construct_yaml_set(self, node: Any) -> list[str]:  # type: ignore[override]
+        """The elements of a set, in their order."""
+        return list(self.construct_mapping(node))
+
+    def _key(self, node: Any) -> str:
+        if not isinstance(node, yaml.ScalarNode):
+            raise yaml.constructor.ConstructorError(None, None, "expected a key that is a text", node.start_mark)
+        key = _as_json(self.construct_object(node, deep=True))
+        return key if isinstance(key, str) else json.dumps(key)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:set", _Loader.construct_yaml_set)
+
 
 for _tag, _pattern, _first in (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
@@ -212,8 +233,8 @@ for _tag, _pattern, _first in (
 def _as_json(value: Any) -> Any:
     """A value as JSON would give it: keys are texts, bytes are their text or base64, dates are ISO texts."""
     if isinstance(value, dict):
-        return {key if isinstance(key, str) else _key(key): _as_json(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set):
+        return {key: _as_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
         return [_as_json(item) for item in value]
     if isinstance(value, bytes):
         try:
@@ -223,10 +244,3 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, float) and value - value != 0.0:
         return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
     return value.isoformat() if isinstance(value, date) else value
-
-
-def _key(key: Any) -> str:
-    if isinstance(key, bool) or key is None:
-        return {True: "true", False: "false", None: "null"}[key]
-    plain = _as_json(key)
-    return plain if isinstance(plain, str) else str(plain)

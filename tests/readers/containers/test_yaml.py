@@ -59,10 +59,11 @@ def test_lists_and_json_are_records_too(tmp_path: Path, content: str, records: l
 @pytest.mark.parametrize(
     ("scalar", "expected"),
     [
-        ("no", "no"), ("on", "on"), ("12:30:45", "12:30:45"), ("2026-01-31", "2026-01-31"), ("010", "010"), ("1_000", "1_000"),
-        ("1e3", "1e3"), ("true", True), ("~", None), ("", None), ("-7", -7), ("1.5", 1.5), (".inf", "Infinity"),
-        (".nan", "NaN"), ("!!binary aGk=", "hi"), ("!!binary H4sI/w==", "H4sI/w=="), ("!!timestamp 2026-01-31", "2026-01-31"),
-        ("!!set {a, b}", ["a", "b"]), ("|\n  a\n   b\n", "a\n b\n"), ("'no'", "no"),
+        ("no", "no"), ("on", "on"), ("12:30:45", "12:30:45"), ("2026-01-31", "2026-01-31"), ("010", "010"),
+        ("1_000", "1_000"), ("1e3", "1e3"), ("true", True), ("~", None), ("", None), ("-7", -7), ("1.5", 1.5),
+        (".inf", "Infinity"), (".nan", "NaN"), ("!!binary aGk=", "hi"), ("!!binary H4sI/w==", "H4sI/w=="),
+        ("!!timestamp 2026-01-31", "2026-01-31"), ("!!set {a, b}", ["a", "b"]), ("|\n  a\n   b\n", "a\n b\n"),
+        ("'no'", "no"),
     ],
 )  # fmt: skip
 def test_scalars_are_what_the_core_schema_says(tmp_path: Path, scalar: str, expected: Any) -> None:
@@ -125,7 +126,8 @@ def test_a_truncated_gzip_is_named(tmp_path: Path) -> None:
     assert reasons(read(tmp_path, whole[:-6], name="a.yml.gz")) == ["truncated_file"]
 
 
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+# PyYAML itself writes U+0085, which YAML 1.1 takes for a line break, in a way that does not come back.
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x85"), max_size=12)
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**6), 10**6) | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
