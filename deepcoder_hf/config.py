@@ -140,9 +140,9 @@ Qwen3 puts the whole turn but its header between the generation marks. axolotl: 
 defaults (roles_to_train assistant, train_on_eos turn): it finds a turn by rendering the conversation again with another
 content there, so what the template writes both times is not trained. renderers: 0.1.12, build_training_sample of
 Qwen3Renderer: what the model samples. All three train reasoning whoever wrote it, hence `summary`. None of them knows
-two masks: a preset says which tokens are trained, and leaves as what (`answer`, `preamble`) at the defaults. `straddle` is
-in no preset, each tool has a way of its own with tokens over span borders. Turns that the source marks as not to be
-trained are trained in no preset (TRL reads no such mark; the others do where they are told its name)."""
+two masks: a preset says which tokens are trained, and leaves as what (`answer`, `preamble`) at the defaults.
+`straddle` is in no preset, each tool has a way of its own with tokens over span borders. Turns that the source marks as
+not to be trained are trained in no preset (TRL reads no such mark; the others do where they are told its name)."""
 
 
 class MasksConfig(Section):

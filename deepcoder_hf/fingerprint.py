@@ -67,6 +67,7 @@ def rows_fingerprint(raw_fingerprint: str, config: Config) -> str:
     Raises:
         TokenizerError: The tokenizer cannot be loaded.
     """
+    from deepcoder_hf.tokens.layouts import cached_layouts
     from deepcoder_hf.tokens.load import chat_facts
     from deepcoder_hf.tokens.tokenizer import cached_tokenizer
 
@@ -84,6 +85,6 @@ def rows_fingerprint(raw_fingerprint: str, config: Config) -> str:
             added,
             tokenizer.engine.name,
             tokenizer.engine_version,
-            [chat.template, chat.response_template],
+            [cached_layouts(config.rendering, config.tokens).digest, chat.response_template],
         ]
     )

@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from deepcoder_hf.config import Config, ReadersConfig, RenderingConfig, TokensConfig
+from deepcoder_hf.config import Config, ReadersConfig
 from deepcoder_hf.dataset.detected import FRAME, Detected, Rendering
 from deepcoder_hf.dataset.finish import finish_rows
 from deepcoder_hf.dataset.raw import raw_rows, table_of
@@ -25,7 +25,7 @@ from deepcoder_hf.errors import RecordError, SchemaError
 from deepcoder_hf.readers import TrajectoryParser
 from deepcoder_hf.readers.nulls import without_invented
 from deepcoder_hf.rendering.clean import clean
-from deepcoder_hf.rendering.layouts import Layouts, TokenizerFacts
+from deepcoder_hf.rendering.layouts import Layouts
 from deepcoder_hf.rendering.rendered import Rendered
 from deepcoder_hf.rendering.response_template import ResponseTemplate, detect, response_template_of
 from deepcoder_hf.rendering.turns import Turn, turns_of
@@ -33,6 +33,7 @@ from deepcoder_hf.rendering.units import Conversation, typed_conversation
 from deepcoder_hf.spans.columns import from_tuples
 from deepcoder_hf.spans.detector import SpanDetector
 from deepcoder_hf.spans.resolve import SpanTuple
+from deepcoder_hf.tokens.layouts import cached_layouts
 from deepcoder_hf.tokens.load import chat_facts
 from deepcoder_hf.tokens.recorded import RecordedRow, recorded_rows
 from deepcoder_hf.tokens.tokenizer import cached_tokenizer
@@ -254,25 +255,3 @@ def _response_template(model_name: str) -> ResponseTemplate | None:
 def _reject(frame: dict[str, list[Any]], row: int, error: RecordError) -> None:
     frame["reject_reason"][row] = error.reason
     frame["reject_message"][row] = f"{frame['source_path'][row]}:{frame['line'][row]}: {error}"
-
-
-def cached_layouts(rendering: RenderingConfig, tokens: TokensConfig) -> Layouts:
-    """The layouts of a configuration, made once a process.
-
-    Raises:
-        ConfigError: rendering.template asks for a template that is not there.
-        TemplateError: The template is not valid.
-    """
-    return _layouts(rendering.model_dump_json(), tokens)
-
-
-@lru_cache(maxsize=4)
-def _layouts(rendering: str, tokens: TokensConfig) -> Layouts:
-    tokenizer = cached_tokenizer(tokens)
-    facts = chat_facts(tokens.model_name)
-    special_tokens = dict(facts.special_tokens)
-    if tokenizer.eos_token:
-        special_tokens.setdefault("eos_token", tokenizer.eos_token)
-    special, added = tokenizer.control_tokens(special=True), tokenizer.control_tokens()
-    settings = RenderingConfig.model_validate_json(rendering)
-    return Layouts(settings, TokenizerFacts(facts.template, special_tokens, special, added))

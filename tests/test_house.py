@@ -243,4 +243,4 @@ def test_the_wheel_holds_the_package_and_its_data_alone_and_works_without_the_ch
     assert report["n_read"] == 32
     assert report["engine"].startswith("reference")
     assert f"{report['n_rows']} of {report['n_rows']} rows are valid" in command("validate", "-i", "sad.parquet")
-    assert "Thought:" in command("inspect", "sad.parquet")
+    assert "<think>" in command("inspect", "sad.parquet")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -40,25 +41,27 @@ class Layouts:
     Args:
         config: The rendering settings.
         facts: The tokenizer.
+        name: What the template is called; from `template_source`.
+        source: Its text; None for the plain layout.
 
     Raises:
-        ConfigError: The settings ask for a template that is not there or cannot be used.
+        TemplateError: The template is not valid.
     """
 
-    def __init__(self, config: RenderingConfig, facts: TokenizerFacts) -> None:
+    def __init__(self, config: RenderingConfig, facts: TokenizerFacts, name: str, source: str | None) -> None:
         self._config = config
-        self._name, source = _source(config.template, facts)
-        self.digest = hashlib.sha256((source or "").encode()).hexdigest()[:16]
-        self._template: TemplateLayout | None = None
         structural = set(facts.special)
+        self._template: TemplateLayout | None = None
         if source is not None:
             structural |= {token for token in facts.added if token in source and not token.isspace()}
-            template = ChatTemplate(source, facts.special_tokens)
-            eos = facts.special_tokens.get("eos_token")
             controls = [token for token in facts.added if token in structural]
-            name = f"{self._name}@{self.digest}"
-            self._template = TemplateLayout(template, name, config, controls, eos)
+            called = f"{name}@{hashlib.sha256(source.encode()).hexdigest()[:16]}"
+            template, eos = ChatTemplate(source, facts.special_tokens), facts.special_tokens.get("eos_token")
+            self._template = TemplateLayout(template, called, config, controls, eos)
         self._controls = ControlTokens([token for token in structural if len(token) > 1])
+        known = [source, sorted(facts.special_tokens.items()), self._controls.tokens]
+        self.digest = hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16]
+        """Of what decides a rendering beside the settings: the template's text and the tokenizer's special tokens."""
 
     def render(self, conversation: Conversation, tools: tuple[str, ...]) -> list[Rendered]:
         """Render a conversation: one row, or several where reasoning is kept by a row a turn.
@@ -77,8 +80,12 @@ class Layouts:
         return found
 
 
-def _source(wanted: str, facts: TokenizerFacts) -> tuple[str, str | None]:
-    """Name and text of the template; no text for the plain layout."""
+def template_source(wanted: str, facts: TokenizerFacts) -> tuple[str, str | None]:
+    """Name and text of the template that a setting asks for; no text for the plain layout.
+
+    Raises:
+        ConfigError: It is not there.
+    """
     knows_chatml = all(token in facts.added for token in CHATML_TOKENS)
     if wanted == "auto":
         wanted = "tokenizer" if facts.template else "chatml" if knows_chatml else "plain"

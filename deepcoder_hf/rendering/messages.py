@@ -16,6 +16,7 @@ from typing import Any
 
 from deepcoder_hf.errors import RecordError
 from deepcoder_hf.rendering.traced import concat, trace
+from deepcoder_hf.rendering.traced_text import json_text
 from deepcoder_hf.rendering.turns import REASONING
 from deepcoder_hf.rendering.units import CallUnit, Conversation, TypedTurn, Unit, tags_of
 
@@ -152,7 +153,7 @@ def _in_text(call: CallUnit, before: list[str]) -> Iterator[str]:
         yield trace('<tool_call>\n{"name": "', mark + 1)
         yield trace(call.call.function_name, mark)
         yield trace('", "arguments": ', mark + 1)
-        yield trace(text, mark)
+        yield _json_arguments(call)
         yield trace("}\n</tool_call>", mark + 1)
         return
     fence = "`" * (1 + max((len(run) for run in _BACKTICKS.findall(text)), default=2))
@@ -163,14 +164,30 @@ def _in_text(call: CallUnit, before: list[str]) -> Iterator[str]:
 
 def _tool_call(call: CallUnit, form: Form, ids: dict[str, str]) -> Message:
     mark = 2 * call.unit
-    arguments: Any = trace(call.call.arguments, mark)
-    if not form.raw_arguments:
-        arguments = _as_object(call.call.arguments, mark)
+    arguments: Any = _json_arguments(call) if form.raw_arguments else _as_object(call.call.arguments, mark)
     made: Message = {"type": "function", "function": {"name": trace(call.call.function_name, mark)}}
     made["function"]["arguments"] = arguments
     if call.call.tool_call_id:
         made["id"] = _id(call.call.tool_call_id, form, ids)
     return made
+
+
+def _json_arguments(call: CallUnit) -> str:
+    """Arguments as they stand in JSON: verbatim, also where the model's JSON is broken; free text as a JSON string."""
+    text, mark = call.call.arguments, 2 * call.unit
+    if not text.strip():
+        return "{}"
+    if (text.lstrip()[0] in "{[" and call.call.language is None) or _is_json(text):
+        return trace(text, mark)
+    return json_text(trace(text, mark))
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _as_object(arguments: str, mark: int) -> Any:

@@ -164,7 +164,8 @@ def test_built_in_detection_goes_on_where_it_explains_nothing(folder: Path) -> N
 
 def test_a_template_that_transformers_refuses_is_not_used() -> None:
     assert response_template_of(None) is None
-    for wrong in ({}, 5, {"fields": {}}, {**SPEC, "version": 99}, {**SPEC, "start_anchor_pattern": "("}):
+    refused: tuple[Any, ...] = ({}, 5, {"fields": {}}, {**SPEC, "version": 99}, {**SPEC, "start_anchor_pattern": "("})
+    for wrong in refused:
         with pytest.warns(UserWarning, match="response_template is not used"):
             assert response_template_of(wrong) is None
 

@@ -3,133 +3,41 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from datasets import Dataset
-from datasets.table import InMemoryTable
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from recorded_sessions import (
+    ASKED,
+    DONE,
+    EXACT,
+    LOOK,
+    OPEN,
+    RESULT,
+    STEPS,
+    STOP,
+    encode,
+    events,
+    facts,
+    growing,
+    outcome,
+    problems,
+    record_of,
+    rows_of,
+    settings_of,
+    table_for,
+    trained,
+)  # fmt: skip
 
-from deepcoder_hf.config import Config
-from deepcoder_hf.dataset.features import sad_schema
-from deepcoder_hf.dataset.ledger import EVENTS, FIELDS
-from deepcoder_hf.dataset.raw import raw_rows, table_of
-from deepcoder_hf.dataset.validate import validate_rows
+from deepcoder_hf.config import MasksConfig, RenderingConfig
 from deepcoder_hf.errors import AlignmentError, TokenizerError
-from deepcoder_hf.readers import TrajectoryParser
-from deepcoder_hf.stages import align_tokens, detect_spans, process_records
+from deepcoder_hf.stages import process_records
 from deepcoder_hf.tokens.recorded import character_places, vocabulary_of
 from deepcoder_hf.tokens.tokenizer import cached_tokenizer
-
-QWEN = "Qwen/Qwen3-30B-A3B"
-Turn = tuple[str, str]
-"""What the model was given since its last turn, and what it gave."""
-ASKED = (
-    "<|im_start|>system\nYou repair Python packages.<|im_end|>\n<|im_start|>user\nMake the date tests pass.<|im_end|>\n"
-)
-OPEN, STOP = "<|im_start|>assistant\n", "<|im_end|>"
-CALL = '<tool_call>\n{"name": "read_file", "arguments": {"path": "dates.py"}}\n</tool_call>'
-LOOK = f"<think>\nThe failure names parse().\n</think>\n\n{CALL}"
-RESULT = "\n<|im_start|>user\n<tool_response>\ndef parse(text): ...\n</tool_response><|im_end|>\n"
-DONE = "<think>\nIt drops the zone.\n</think>\n\nparse() keeps the zone now."
-STEPS: list[dict[str, Any]] = [
-    {
-        "source": "agent",
-        "reasoning_content": "The failure names parse().",
-        "tool_calls": [{"tool_call_id": "a", "function_name": "read_file", "arguments": {"path": "dates.py"}}],
-        "observation": {"results": [{"source_call_id": "a", "content": "def parse(text): ..."}]},
-    },
-    {"source": "agent", "reasoning_content": "It drops the zone.", "message": "parse() keeps the zone now."},
-]
-EXACT: list[Turn] = [(ASKED + OPEN, LOOK + STOP), (RESULT + OPEN, DONE + STOP)]
-"""The same words, as the project's ChatML template renders them."""
-
-
-def settings_of(model: str = QWEN, **tokens: Any) -> Config:
-    given = {"model_name": model, "source": "recorded", "engine": "reference", **tokens}
-    return Config(tokens=given, rendering={"template": "chatml"})  # type: ignore[arg-type]
-
-
-def encode(text: str, model: str = QWEN) -> list[int]:
-    ids: list[int] = cached_tokenizer(settings_of(model).tokens).encode([text]).ids.tolist()
-    return ids
-
-
-def record_of(ids: Sequence[tuple[list[int], list[int]] | None], steps: Sequence[dict[str, Any]] = STEPS) -> Any:
-    """An ATIF record whose agent steps carry prompts and completions."""
-    told = [
-        {"source": "system", "message": "You repair Python packages."},
-        {"source": "user", "message": "Make the date tests pass."},
-    ]
-    for step, known in zip(steps, ids, strict=True):
-        metrics = {} if known is None else {"prompt_token_ids": known[0], "completion_token_ids": known[1]}
-        told.append({**step, "metrics": metrics})
-    numbered = [{"step_id": n, **step} for n, step in enumerate(told, 1)]
-    agent = {"name": "terminal-agent", "version": "2.1", "model_name": "coder"}
-    return {"schema_version": "ATIF-v1.4", "session_id": "run-17", "agent": agent, "steps": numbered}
-
-
-def growing(turns: Sequence[Turn], model: str = QWEN) -> list[tuple[list[int], list[int]]]:
-    """Prompts that each begin with all that was before."""
-    told, ids = [], list[int]()
-    for given_, gave in turns:
-        told.append(([*ids, *encode(given_, model)], encode(gave, model)))
-        ids = [*told[-1][0], *told[-1][1]]
-    return told
-
-
-def table_for(*records: Any) -> pa.Table:
-    parser = TrajectoryParser()
-    return table_of([row for n, record in enumerate(records, 1) for row in raw_rows(record, "x.jsonl", n, parser)])
-
-
-def rows_of(record: Any, config: Config | None = None) -> list[dict[str, Any]]:
-    """The kept rows of a record; they are proven valid, and the same in two stages as in one."""
-    table, config = table_for(record), config or settings_of()
-    made = process_records(table, config=config)
-    assert align_tokens(detect_spans(table, config=config), config=config).equals(made)
-    rows: list[dict[str, Any]] = [row for row in made.to_pylist() if row["outcome"]["status"] == "kept"]
-    kept = made.filter(pa.array([o["status"] == "kept" for o in made.column("outcome").to_pylist()]))
-    assert problems(kept) == []
-    return rows
-
-
-def problems(table: pa.Table) -> list[Any]:
-    dataset = Dataset(InMemoryTable(table.select(sad_schema().names).cast(sad_schema())))
-    found: list[Any] = validate_rows(dataset)["validation_errors"]
-    return found
-
-
-def facts(row: dict[str, Any]) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(row["metadata"])["tokens"]
-    return told
-
-
-def events(row: dict[str, Any]) -> dict[str, int]:
-    counts = dict(zip(FIELDS, row["outcome"]["ledger"], strict=True))
-    return {name: counts[name] for name in EVENTS if counts[name]}
-
-
-def outcome(record: Any, config: Config) -> tuple[str, str | None]:
-    (made,) = process_records(table_for(record), config=config).to_pylist()
-    return made["outcome"]["status"], made["outcome"]["reason"]
-
-
-def trained(row: dict[str, Any], config: Config | None = None) -> str:
-    """What is trained of a row, as text; places between are marked."""
-    backend = cached_tokenizer((config or settings_of()).tokens).backend
-    parts: list[list[int]] = [[]]
-    for label in row["labels"]:
-        if label != -100:
-            parts[-1].append(label)
-        elif parts[-1]:
-            parts.append([])
-    return "|".join(backend.decode(part, skip_special_tokens=False) for part in parts if part)
-
 
 # --- one row of growing prompts --------------------------------------------------------------------------------------
 
@@ -207,6 +115,31 @@ def test_a_prompt_that_does_not_begin_with_what_was_before_begins_a_row() -> Non
     assert observed[0] == 0 < observed[1]
 
 
+def test_what_a_server_with_the_models_own_template_recorded_is_what_it_renders(shared_data: Path) -> None:
+    """Qwen3 deletes reasoning before the last question: prompts do not grow, and per_turn renders them as they were."""
+    from transformers import AutoTokenizer
+
+    model = str(shared_data / "tokenizers" / "qwen3")
+    own = AutoTokenizer.from_pretrained(model)
+    talk: list[dict[str, str]] = [{"role": "user", "content": "Make the date tests pass."}]
+    steps: list[dict[str, Any]] = [{"source": "user", "message": "Make the date tests pass."}]
+    for thought, said, asked in (("Which?", "Both of them?", "Yes."), ("Zones.", "They pass.", "")):
+        prompt = own.apply_chat_template(talk, add_generation_prompt=True, tokenize=False)
+        assert isinstance(prompt, str)
+        gave = f"<think>\n{thought}\n</think>\n\n{said}{STOP}"
+        metrics = {"prompt_token_ids": encode(prompt, model), "completion_token_ids": encode(gave, model)}
+        steps.append({"source": "agent", "reasoning_content": thought, "message": said, "metrics": metrics})
+        steps += [{"source": "user", "message": asked}] if asked else []
+        talk += [{"role": "assistant", "content": said}, {"role": "user", "content": asked}]
+    record = record_of([], []) | {"steps": [{"step_id": n, **step} for n, step in enumerate(steps, 1)]}
+    config = settings_of(model).model_copy(update={"rendering": RenderingConfig(reasoning="per_turn")})
+    rows = rows_of(record, config)
+    assert [(facts(row)["equal"], events(row)) for row in rows] == [(True, {}), (True, {})]
+    assert [trained(row, config) for row in rows] == [
+        f"<think>\nWhich?\n</think>\n\nBoth of them?{STOP}", f"<think>\nZones.\n</think>\n\nThey pass.{STOP}",
+    ]  # fmt: skip
+
+
 def test_a_step_that_the_source_does_not_train_needs_no_ids_and_gets_no_label() -> None:
     told = growing(EXACT)
     steps = [{**STEPS[0], "is_copied_context": True}, STEPS[1]]
@@ -218,12 +151,13 @@ def test_a_step_that_the_source_does_not_train_needs_no_ids_and_gets_no_label() 
 # --- what cannot be used ---------------------------------------------------------------------------------------------
 
 
-def test_a_trajectory_without_all_ids_is_rendered_and_counted() -> None:
-    told = growing(EXACT)
+def test_a_trajectory_without_all_ids_is_rendered_and_counted(tiny_model: Path) -> None:
+    model = str(tiny_model)
+    told = growing(EXACT, model)
     for ids in ([None, None], [told[0], None], [told[0], ([], told[1][1])]):
-        (row,) = rows_of(record_of(ids))
+        (row,) = rows_of(record_of(ids), settings_of(model))
         assert (facts(row), events(row)) == ({"source": "rendered"}, {"tokens_missing": 1})
-        (usual,) = rows_of(record_of(ids), settings_of(source="rendered"))
+        (usual,) = rows_of(record_of(ids), settings_of(model, source="rendered"))
         assert row["labels"] == usual["labels"]
         assert "tokens" not in json.loads(usual["metadata"])
 
@@ -257,9 +191,9 @@ def test_what_is_too_long_is_dropped_cut_or_an_error(tiny_model: Path) -> None:
         assert "completions" not in facts(row)
 
 
-def test_a_tampered_row_is_invalid() -> None:
-    told = growing([(ASKED.replace("You", "Now you") + OPEN, LOOK + STOP), EXACT[1]])
-    table = process_records(table_for(record_of(told)), config=settings_of())
+def test_a_tampered_row_is_invalid(tiny_model: Path) -> None:
+    told = growing([(ASKED.replace("You", "Now you") + OPEN, LOOK + STOP), EXACT[1]], str(tiny_model))
+    table = process_records(table_for(record_of(told)), config=settings_of(str(tiny_model)))
     (row,) = table.to_pylist()
     other = {**row, "input_ids": [*row["input_ids"][:3], 5, *row["input_ids"][4:]]}
     everything = json.loads(row["metadata"])
@@ -275,7 +209,8 @@ def test_a_tampered_row_is_invalid() -> None:
 
 pieces = st.sampled_from([
     OPEN, STOP, "\n", "<think>\n", "\n</think>\n\n", "<tool_call>", "</tool_call>", "{}", "I look", "🦜", "e\u0301",
-    "漢", "Thought: so\nAction: ls\n", RESULT, "<|im_start|>user\n", "```python\nprint(1)\n```", " ", "Observation: 1\n",
+    "漢", "Thought: so\nAction: ls\n", RESULT, "<|im_start|>user\n", "```python\nprint(1)\n```", " ",
+    "Observation: 1\n",
 ])  # fmt: skip
 words = st.lists(pieces, min_size=1, max_size=6).map("".join)
 turns = st.lists(st.tuples(words, words, st.booleans(), st.booleans()), min_size=1, max_size=4)
@@ -297,9 +232,8 @@ def test_rows_are_the_recorded_ids_and_labels_stand_in_completions_only(
         flags = [*begun, *[False] * (len(prompt) - len(begun)), *[True] * len(made)]
         expected.append(([*prompt, *made], flags))
     steps = [{"source": "agent", "message": gave} for _, gave, *_ in turns]
-    config = settings_of(model).model_copy(
-        update={"masks": Config(masks={"straddle": straddle, "answer": answer}).masks}
-    )  # type: ignore[arg-type]
+    masks = MasksConfig.model_validate({"straddle": straddle, "answer": answer})
+    config = settings_of(model).model_copy(update={"masks": masks})
     table = process_records(table_for(record_of(told, steps)), config=config)
     assert problems(table.filter(pa.array([o["status"] == "kept" for o in table.column("outcome").to_pylist()]))) == []
     kept = [row for row in table.to_pylist() if row["outcome"]["status"] == "kept"]
@@ -322,6 +256,7 @@ def test_the_bytes_of_every_token_are_those_of_the_reference(shared_data: Path) 
         vocabulary = vocabulary_of(tokenizer)
         assert vocabulary.decode(encoded.ids.tolist()) == text
         places = vocabulary.token_bytes(encoded.ids.tolist())
-        assert set(encoded.starts.tolist()) <= set(places.tolist())  # the reference knows whole characters only
         assert places[-1] == len(text.encode())
+        plain = tokenizer.encode([ASKED])  # offsets of the reference are those of characters
+        assert vocabulary.token_bytes(plain.ids.tolist()).tolist() == [0, *plain.ends.tolist()]
         assert character_places(text, places, [(0, encoded.ids.size)]) == [(0, len(text))]

@@ -79,7 +79,10 @@ def unshown(record: dict[str, Any]) -> Any:
 
 
 def _bare(step: Step) -> Step:
-    calls = tuple(replace(call, tool_call_id=None) for call in step.tool_calls)
+    calls = tuple(
+        replace(call, tool_call_id=None, arguments=call.arguments if call.arguments.strip() else "{}")
+        for call in step.tool_calls
+    )  # templates write no arguments as {}
     seen = tuple(Observation(result.content) for result in step.observations)
     return replace(step, tool_calls=calls, observations=seen, tool_call_id=None, name=None, finish_reason=None)
 
