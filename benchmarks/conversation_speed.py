@@ -118,11 +118,16 @@ def write_conversations(folders: list[Path], config: Config, out: Path) -> tuple
 
 
 def tokens_of(rows: list[dict[str, Any]], config: Config) -> list[int]:
-    """Tokens of each row as it is rendered; 0 where it is not kept."""
-    parser, lengths = TrajectoryParser(), []
+    """Tokens of each record as it is rendered; 0 where it is not kept."""
+    parser, lengths = TrajectoryParser(), list[int]()
     for start in range(0, len(rows), 100):
         raw = [raw_rows(row, "", n + 1, parser)[0] for n, row in enumerate(rows[start : start + 100])]
-        lengths += process_records(table_of(raw), config=config).column("length").to_pylist()
+        table = process_records(table_of(raw), config=config)
+        first = table.column("outcome").combine_chunks().field("first").to_pylist()
+        for begins, length in zip(first, table.column("length").to_pylist(), strict=True):
+            if begins:
+                lengths.append(0)
+            lengths[-1] += length
     return lengths
 
 

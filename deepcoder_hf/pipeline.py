@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from datasets import Dataset, IterableDataset
 
@@ -160,25 +160,7 @@ class TrajectoryProcessor:
         if on_read is not None:
             on_read(len(raw))
         run = self.run(raw, num_proc, progress)
-        with staging(target) as folder:
-            staged = folder / (target.name or "dataset")
-            writer = writer_for(staged, kind)
-            with (folder / REJECTS).open("w", encoding="utf-8", newline="\n") as rejected:
-                for table in run.tables(lambda reject: rejected.write(json.dumps(reject, ensure_ascii=False) + "\n")):
-                    writer.write(table)
-            writer.close()
-            report = run.report(began)
-            written = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
-            (folder / REPORT).write_text(written, encoding="utf-8")
-            sides = {name: folder / name for name in (REPORT, REJECTS)}
-            if kind == "dataset":
-                for name, path in sides.items():
-                    path.replace(staged / name)
-            else:
-                for name, path in sides.items():
-                    publish(path, side_file(target, name, kind))
-            publish(staged, target)
-        return report
+        return _write(run, target, kind, began)
 
     def process_trajectory_file(
         self, input_file: str | Path, output_file: str | Path, **options: Any
@@ -222,6 +204,31 @@ def _names(inputs: Paths) -> str:
     return ", ".join(map(str, [inputs] if isinstance(inputs, str | Path) else inputs))
 
 
+def _write(
+    run: Run, target: Path, kind: Literal["dataset", "parquet", "jsonl"], began: tuple[float, float]
+) -> dict[str, Any]:
+    """Write the rows of a run with its report and its rejects; returns the report."""
+    with staging(target) as folder:
+        staged = folder / (target.name or "dataset")
+        writer = writer_for(staged, kind)
+        with (folder / REJECTS).open("w", encoding="utf-8", newline="\n") as rejected:
+            for table in run.tables(lambda reject: rejected.write(json.dumps(reject, ensure_ascii=False) + "\n")):
+                writer.write(table)
+        writer.close()
+        report = run.report(began)
+        written = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
+        (folder / REPORT).write_text(written, encoding="utf-8")
+        sides = {name: folder / name for name in (REPORT, REJECTS)}
+        if kind == "dataset":
+            for name, path in sides.items():
+                path.replace(staged / name)
+        else:
+            for name, path in sides.items():
+                publish(path, side_file(target, name, kind))
+        publish(staged, target)
+    return report
+
+
 def _rejected_rows(raw: Dataset, rejects: Path) -> Dataset:
     """The raw rows of the records that an earlier run rejected.
 
@@ -230,7 +237,7 @@ def _rejected_rows(raw: Dataset, rejects: Path) -> Dataset:
     """
     file = rejects / REJECTS if rejects.is_dir() else rejects
     try:
-        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line]
         wanted = {(line["source"], line["line"]) for line in lines}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(

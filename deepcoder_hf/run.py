@@ -5,7 +5,6 @@ An interrupted run starts again after the last finished shard; a finished one is
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import time
@@ -20,6 +19,7 @@ from datasets import Dataset, concatenate_datasets
 
 from deepcoder_hf.config import Config
 from deepcoder_hf.dataset.features import SAD_FEATURES
+from deepcoder_hf.dataset.ledger import FIELDS, columns_of
 from deepcoder_hf.dataset.report import ReportBuilder
 from deepcoder_hf.filters.duplicates import REASON, Duplicates
 from deepcoder_hf.shards import Shard, fill_cache, plan_shards
@@ -149,6 +149,10 @@ class Run:
         begins = np.flatnonzero(first)
         formats, parts = (outcome.field(name).to_pylist() for name in ("source_format", "part"))
         report.add_records(status, reasons, formats, first.tolist(), parts)
+        failed = first & np.array([state == "failed" for state in status], bool)
+        if failed.any():
+            ledger = outcome.field("ledger").flatten().to_numpy().reshape(-1, len(FIELDS))
+            report.add_rejected(int(ledger[failed, columns_of("rejected")].sum()))
         if on_reject is not None:
             for n in begins[~keep[begins]].tolist():
                 on_reject(_reject(outcome[n].as_py(), status[n], reasons[n]))
@@ -163,7 +167,7 @@ def _reject(row: dict[str, Any], status: str, reason: str | None) -> dict[str, A
         "status": status,
         "reason": reason,
         "message": row["message"] or "exactly the text of an earlier trajectory",
-        "record": _excerpt(row["excerpt"]),
+        "record": row["excerpt"],
     }
 
 
@@ -182,14 +186,3 @@ def _select(part: pa.Table, keep: npt.NDArray[np.bool_]) -> pa.Table:
             begins = np.append(offsets[:-1][keep], offsets[-1]).astype(np.int32)
             columns.append(pa.ListArray.from_arrays(pa.array(begins), array.values, type=column.type))
     return pa.table(columns, schema=part.schema)
-
-
-def _excerpt(stored: str | None) -> str | None:
-    """The excerpt as text; it is kept as JSON, or as the part of JSON that fitted."""
-    if stored is None:
-        return None
-    try:
-        value = json.loads(stored)
-    except ValueError:
-        return stored
-    return value if isinstance(value, str) else stored

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -119,15 +120,17 @@ def _detect(table: pa.Table, config: Config) -> Detected:
     for row, draft in enumerate(drafts):
         rendered: list[Rendered] = []
         if draft.turns:
-            conversation = typed_conversation(draft.turns, found)
             try:
+                conversation = typed_conversation(draft.turns, found)
                 rendered = _rendered(layouts, conversation, draft)
                 if by_ids is not None and draft.recorded:
                     rendered = by_ids.make(draft.recorded, rendered)
             except RecordError as error:
                 rendered = []
                 _reject(frame, row, error)
-        batch.add(row, rendered or [Rendered("", [], [], [])], draft, stored[row][:MAX_EXCERPT], nfc)
+        if frame["reject_reason"][row] and not draft.excerpt:
+            draft.counts["rejected"] = draft.metadata.get("read", {}).get("total", len(stored[row]))
+        batch.add(row, rendered or [Rendered("", [], [], [])], draft, draft.excerpt or stored[row][:MAX_EXCERPT], nfc)
     return batch.detected()
 
 
@@ -141,6 +144,8 @@ class _Draft:
     original: str | None = None
     n_replaced: int = 0
     counts: Counter[str] = field(default_factory=Counter)
+    excerpt: str = ""
+    """The beginning of a record that could not be read."""
     recorded: list[RecordedRow] | None = None
     """What its recorded ids make, where tokens.source is `recorded` and it has them."""
 
@@ -211,6 +216,8 @@ def _draft(stored: str, frame: dict[str, list[Any]], row: int, nfc: bool, source
     """The turns of one record; a record that cannot be used gets its reject written into the frame."""
     draft = _Draft()
     if frame["reject_reason"][row]:
+        raw = json.loads(stored)
+        draft.excerpt, draft.counts["rejected"] = raw["excerpt"], raw["characters"]
         return draft
     trajectory = from_json(stored, frame["source_format"][row])
 

@@ -121,7 +121,7 @@ def test_a_reject_of_a_reader_keeps_its_reason_message_and_excerpt(config: Confi
     (row,) = process_records(table, config=config).to_pylist()
     outcome = row["outcome"]
     assert (outcome["status"], outcome["reason"], outcome["message"]) == ("failed", "broken_json", "in.jsonl:7: broken")
-    assert json.loads(outcome["excerpt"]) == '{"a": '
+    assert outcome["excerpt"] == '{"a": '
     assert (outcome["line"], outcome["source_path"]) == (7, "in.jsonl")
 
 

@@ -99,9 +99,10 @@ def _lists(batch: pa.RecordBatch, name: str) -> pa.Array:
 
 
 def _joined(columns: dict[str, pa.Array]) -> dict[str, pa.Array]:
-    """input_ids of a prompt column and a response column where the row has none."""
+    """input_ids of a prompt column and a response column where the row has none; else these only say it again."""
     if "input_ids" in columns:
-        return columns
+        parts = {name for pair in _PAIRS if all(side in columns for side in pair) for name in pair}
+        return {name: array for name, array in columns.items() if name not in parts}
     for left, right in _PAIRS:
         if left in columns and right in columns:
             prompts, responses = columns[left].to_pylist(), columns[right].to_pylist()

@@ -24,7 +24,8 @@ RAW_FEATURES = Features(
         "reject_message": Value("string"),
     }
 )
-"""A trajectory as its reader understood it; where `reject_reason` is set, `trajectory` is an excerpt of the raw record.
+"""A trajectory as its reader understood it; where `reject_reason` is set, `trajectory` is
+`{"excerpt", "characters"}`: the beginning of the raw record, and how long it is.
 
 `part` numbers the trajectories of one record from 0: a session may hold several."""
 

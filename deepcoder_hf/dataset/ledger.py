@@ -26,12 +26,13 @@ from deepcoder_hf.tokens.window import token_characters
 Int64 = npt.NDArray[np.int64]
 KINDS = ("reasoning", "action", "observation", "answer")
 STAGES = ("read", "rendered", "tokenised", "trained", "cut")
-EVENTS = ("empty_think", "dropped_turns", "escaped", "tokens_differ", "tokens_missing")
-"""Beside characters: empty think blocks that the template put in, agent turns in which there was nothing, control
-tokens in foreign text that were encoded as ordinary characters; where tokens.source is `recorded`, rows whose ids are
-not those of the rendering, and trajectories without ids, which stay as rendered."""
-RECORD = ("total", "claimed", "repeated", "ignored", "unread")
-"""Characters of the raw record's strings by what its reader did with them (readers/claims.py)."""
+EVENTS = ("context_lost", "empty_think", "dropped_turns", "escaped", "tokens_differ", "tokens_missing")
+"""Beside these: characters of system and user that the template left out, empty think blocks that it put in, agent
+turns in which there was nothing, control tokens that were encoded as ordinary characters; where tokens.source is
+`recorded`, rows whose ids are not those of the rendering, and trajectories without ids, which stay as rendered."""
+RECORD = ("total", "claimed", "repeated", "noted", "ignored", "unread", "rejected")
+"""Characters of the raw record's strings by what its reader did with them (readers/claims.py); those of a record that
+could not be used are `rejected`."""
 FIELDS = tuple(f"{kind}.{stage}" for kind in KINDS for stage in STAGES) + EVENTS + RECORD
 """The columns of a ledger."""
 _PLACE = {name: place for place, name in enumerate(FIELDS)}
@@ -59,14 +60,18 @@ def ledger_of(
             ledger[row, _PLACE[f"{kind}.rendered"]] = n_read - events.get(f"missing:{TYPE_IDS[kind]}", 0)
         for name in EVENTS:
             ledger[row, _PLACE[name]] = events.get(name, 0)
+        ledger[row, _PLACE["context_lost"]] = events.get(f"missing:{TYPE_IDS['other']}", 0)
         if is_first[row]:
             for name in RECORD:
-                ledger[row, _PLACE[name]] = facts[row].get("read", {}).get(name, 0)
+                ledger[row, _PLACE[name]] = facts[row].get("read", {}).get(name, 0) or events.get(name, 0)
     return ledger
 
 
 def add_tokens(ledger: Int64, payload: Int64, in_row: Int64, trained: Int64) -> None:
-    """Add what the tokens hold.
+    """Add what the tokens of the rows of one trajectory hold, or of trajectories of one row each.
+
+    An escape sequence is longer than the character that it stands for, so characters of the rendering are counted as
+    the share of the source's characters that they are.
 
     Args:
         ledger: [R, len(FIELDS)], changed in place.
@@ -76,11 +81,37 @@ def add_tokens(ledger: Int64, payload: Int64, in_row: Int64, trained: Int64) -> 
     """
     for kind in KINDS:
         number, rendered = TYPE_IDS[kind], ledger[:, _PLACE[f"{kind}.rendered"]]
-        missing = payload[:, number] - in_row[:, number]
-        tokenised = np.maximum(rendered - missing, 0)
+        whole = payload[:, number]
+        tokenised = np.where(whole > 0, in_row[:, number] * rendered // np.maximum(whole, 1), rendered)
+        part = np.where(
+            trained[:, number] == in_row[:, number], tokenised, trained[:, number] * rendered // np.maximum(whole, 1)
+        )
         ledger[:, _PLACE[f"{kind}.tokenised"]] = tokenised
-        ledger[:, _PLACE[f"{kind}.trained"]] = np.minimum(trained[:, number], tokenised)
+        ledger[:, _PLACE[f"{kind}.trained"]] = np.where(trained[:, number] > 0, np.minimum(part, tokenised), 0)
         ledger[:, _PLACE[f"{kind}.cut"]] = rendered - tokenised
+
+
+def divide(whole: Int64, payload: Int64, in_rows: Int64, trained: Int64) -> Int64:
+    """The ledgers of the windows of one rendering; they add up to the whole one.
+
+    Args:
+        whole: The ledger of the rendering, int64 [len(FIELDS)].
+        payload: Characters of its payload by type id, int64 [5].
+        in_rows: Those that stand in each window's text, int64 [W, 5].
+        trained: Those that stand in each window's trained tokens, int64 [W, 5].
+    """
+    running = np.zeros((len(in_rows), whole.size), np.int64)
+    running[:] = whole
+    add_tokens(running, np.broadcast_to(payload, in_rows.shape), np.cumsum(in_rows, 0), np.cumsum(trained, 0))
+    ledger = np.zeros_like(running)
+    ledger[0] = whole
+    for kind in KINDS:
+        tokenised, part, cut = (_PLACE[f"{kind}.{stage}"] for stage in ("tokenised", "trained", "cut"))
+        for place in (tokenised, part):
+            ledger[:, place] = np.diff(running[:, place], prepend=0)
+        ledger[:, part] = np.minimum(ledger[:, part], ledger[:, tokenised])
+        ledger[0, cut] = whole[_PLACE[f"{kind}.rendered"]] - ledger[:, tokenised].sum()
+    return ledger
 
 
 def columns_of(*names: str) -> list[int]:
@@ -154,15 +185,19 @@ def as_facts(row: Sequence[int]) -> dict[str, Any]:
 
 
 def loss_ratio(totals: Mapping[str, int]) -> float:
-    """Share of the characters of reasoning, actions, observations and answers that are in no row, unread text included.
+    """Share of the source's text that is in no row, by no wish of the user's.
+
+    Of reasoning, actions, observations and answers: what rendering left out and what was cut. Beside it: text of system
+    and user that a template left out, strings that no reader knows, and records that could not be used. Records that a
+    filter dropped are not in it.
 
     Args:
         totals: Sums of the columns of a run's ledgers.
     """
-    unread = totals["unread"]
     read = sum(totals[f"{kind}.read"] for kind in KINDS)
     lost = sum(totals[f"{kind}.read"] - totals[f"{kind}.rendered"] + totals[f"{kind}.cut"] for kind in KINDS)
-    return (unread + lost) / (unread + read) if unread + read else 0.0
+    outside = totals["unread"] + totals["rejected"] + totals["context_lost"]
+    return (outside + lost) / (outside + read) if outside + read else 0.0
 
 
 def _flat(payload: Sequence[Sequence[Range]]) -> tuple[Int64, Int64, Int64, Int64]:

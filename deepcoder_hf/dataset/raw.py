@@ -46,7 +46,7 @@ def raw_rows(record: Any, path: str, line: int, parser: TrajectoryParser) -> lis
             for part, trajectory in enumerate(parser.parse_all(record))
         ]
     except RecordError as error:
-        excerpt = json.dumps(record, default=str)[:MAX_EXCERPT]
+        excerpt = json.dumps(record, default=str)
         name = parser.format_of(record) if isinstance(record, Mapping) else None
         return [reject_row(path, line, error.reason, f"{path}:{line}: {error}", excerpt, name)]
     except RecursionError:
@@ -57,7 +57,7 @@ def raw_rows(record: Any, path: str, line: int, parser: TrajectoryParser) -> lis
             f"{path}:{line}: the reader failed with {type(error).__name__}: {error} ({Path(where.filename).name}:"
             f"{where.lineno}); this is a defect, please report the record"
         )
-        excerpt = json.dumps(record, default=str)[:MAX_EXCERPT]
+        excerpt = json.dumps(record, default=str)
         return [reject_row(path, line, "reader_failed", message, excerpt)]
 
 
@@ -74,18 +74,19 @@ def _row(trajectory: Trajectory, path: str, line: int, part: int, licence: str |
 
 
 def reject_row(path: str, line: int, reason: str, message: str, excerpt: str, name: str | None = None) -> Row:
-    """A raw row for a record that no reader could use; its excerpt stands as JSON text in `trajectory`.
+    """A raw row for a record that no reader could use; its beginning and its length stand as JSON in `trajectory`.
 
     Args:
         path: Where it stands, relative.
         line: Its line there.
         reason: The reason code.
         message: What was expected, what came.
-        excerpt: The beginning of the record.
+        excerpt: The record as text; its beginning is kept.
         name: The format, where a reader took it and could not use it.
     """
     identity = xxhash.xxh3_128_hexdigest(f"{path}:{line}:{reason}:{excerpt}".encode("utf-8", "surrogatepass"))
-    return identity, identity, name, path, line, 0, json.dumps(excerpt), reason, message
+    stored = json.dumps({"excerpt": excerpt[:MAX_EXCERPT], "characters": len(excerpt)})
+    return identity, identity, name, path, line, 0, stored, reason, message
 
 
 def raw_tables(file: InputFile, limits: ReadersConfig, limit: int | None = None) -> Iterator[pa.Table]:

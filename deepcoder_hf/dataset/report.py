@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -35,6 +36,7 @@ class ReportBuilder:
         self._record: tuple[str, str | None, str] | None = None
         self._thinking = False
         self.sums: Counter[str] = Counter()
+        self.unread: Counter[str] = Counter()
         self.ledger = np.zeros(len(FIELDS), np.int64)
         self.tokens = np.zeros(len(TYPES), np.int64)
         self.quality: list[np.ndarray[Any, np.dtype[np.float32]]] = []
@@ -66,6 +68,10 @@ class ReportBuilder:
             if state == "kept" and self._record is not None:
                 self._record = (state, None, self._record[2])
 
+    def add_rejected(self, n_characters: int) -> None:
+        """Count the characters of records that could not be used."""
+        self.sums["rejected"] += n_characters
+
     def _close_record(self) -> None:
         if self._record is None:
             return
@@ -93,6 +99,7 @@ class ReportBuilder:
         )
         ledger = outcome.field("ledger").flatten().to_numpy().reshape(-1, len(FIELDS))
         self.ledger += ledger.sum(axis=0)
+        self._name_unread(table, ledger)
         self._count_formats(outcome.field("source_format").to_pylist(), ledger)
         self.sums["valid"] += int(valid_rows(table, self.masks).sum())
         quality = table.column("quality").combine_chunks()
@@ -103,6 +110,12 @@ class ReportBuilder:
             )
         self.quality.append(np.stack([quality.field(name).to_numpy() for name in QUALITY_COLUMNS]))
         self.lengths.append(lengths)
+
+    def _name_unread(self, table: pa.Table, ledger: np.ndarray[Any, np.dtype[np.int64]]) -> None:
+        """Add up the paths of what readers did not know, by characters."""
+        for row in np.flatnonzero(ledger[:, columns_of("unread")[0]]).tolist():
+            facts = json.loads(table.column("metadata")[row].as_py())
+            self.unread.update(facts.get("read", {}).get("unread_paths", {}))
 
     def _count_formats(self, names: list[str | None], ledger: np.ndarray[Any, np.dtype[np.int64]]) -> None:
         """Rows and characters by format."""
@@ -127,7 +140,7 @@ class ReportBuilder:
             facts: What the run knows beside the rows: speed, configuration, tokenizer, versions.
         """
         self._close_record()
-        totals = dict(zip(FIELDS, self.ledger.tolist(), strict=True))
+        totals = dict(zip(FIELDS, self.ledger.tolist(), strict=True)) | {"rejected": self.sums["rejected"]}
         n = {state: self.n_records[state] for state in ("kept", "dropped", "failed")}
         n_read = sum(n.values())
         n_rows, n_tokens = self.sums["rows"], int(self.tokens.sum())
@@ -147,6 +160,7 @@ class ReportBuilder:
             "formats": {name: dict(sorted(counts.items())) for name, counts in sorted(self.by_format.items())},
             "ledger": {
                 **as_facts(self.ledger.tolist()),
+                "unread_paths": dict(self.unread.most_common(20)),
                 "record_strings": {name: totals[name] for name in RECORD},
                 "template_refused": self.reasons["failed"]["template_refused"],
                 "loss_ratio": round(loss_ratio(totals), 9),

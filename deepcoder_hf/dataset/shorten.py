@@ -47,16 +47,8 @@ def shorten(
         AlignmentError: tokens.overflow is `error`.
     """
     length, limit = int(tokens.rows[row + 1] - tokens.rows[row]), config.tokens.max_length
-    where = f"{detected.frame['source_path'][row]}:{detected.frame['line'][row]}"
     too_long = f"{length} tokens, more than tokens.max_length = {limit}"
-    if config.tokens.overflow == "error":
-        raise AlignmentError(f"{where}: {too_long}; set tokens.overflow to window, truncate or drop")
-    if config.tokens.overflow == "drop":
-        verdict.reject("dropped", "over_max_length", too_long)
-        return
-    if detected.renderings[row].ids and config.tokens.overflow == "window":
-        problem = f"{too_long}; recorded tokens are not cut into windows, which would be tokenised anew"
-        verdict.reject("dropped", "over_max_length", problem)
+    if _must_stay_whole(verdict, detected, row, config, too_long):
         return
     first, last = int(detected.spans.rows[row]), int(detected.spans.rows[row + 1])
     spans = _row_spans(detected.spans, first, last)
@@ -105,6 +97,25 @@ def _first_recorded(detected: Detected, tokens: TypedTokens, row: int, spans: li
     budget = int(np.flatnonzero(whole[: limit + 1])[-1])
     window = truncate(text, spans, token_characters(text, starts), budget)
     return replace(window, ids=tuple(detected.renderings[row].ids[:budget]))
+
+
+def _must_stay_whole(verdict: Verdict, detected: Detected, row: int, config: Config, too_long: str) -> bool:
+    """Whether the settings allow no windows; the verdict says so then.
+
+    Raises:
+        AlignmentError: tokens.overflow is `error`.
+    """
+    where = f"{detected.frame['source_path'][row]}:{detected.frame['line'][row]}"
+    if config.tokens.overflow == "error":
+        raise AlignmentError(f"{where}: {too_long}; set tokens.overflow to window, truncate or drop")
+    if config.tokens.overflow == "drop":
+        verdict.reject("dropped", "over_max_length", too_long)
+        return True
+    if detected.renderings[row].ids and config.tokens.overflow == "window":
+        problem = f"{too_long}; recorded tokens are not cut into windows, which would be tokenised anew"
+        verdict.reject("dropped", "over_max_length", problem)
+        return True
+    return False
 
 
 class _Seams:

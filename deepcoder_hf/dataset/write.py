@@ -16,7 +16,7 @@ from deepcoder_hf.dataset.ledger import (
     FIELDS,
     add_tokens,
     as_facts,
-    columns_of,
+    divide,
     ledger_of,
     part_of,
     payload_characters,
@@ -120,29 +120,18 @@ class RowWriter:
     def _window_ledger(self, whole: Int64, extra: TypedTokens, windows_of: dict[int, list[int]]) -> Int64:
         """The ledger of each window: what was read and rendered stands with the first one of a rendering."""
         ledger = np.zeros((len(self._cut), len(FIELDS)), np.int64)
-        payload, bodies = [], []
+        payload = []
         for n, window in self._cut:
             head = len(window.text) - (window.end_char - window.start_char)
-            body = part_of(self._payload[n], window.start_char, window.end_char, window.start_char - head)
-            bodies.append(body)
-            payload.append(body)
+            payload.append(part_of(self._payload[n], window.start_char, window.end_char, window.start_char - head))
             if window.start_char <= head:  # the first window holds the head as its own
-                payload[-1] = [*part_of(self._payload[n], 0, head, 0), *body]
+                payload[-1] = [*part_of(self._payload[n], 0, head, 0), *payload[-1]]
         texts = [window.text for _, window in self._cut]
         in_row = payload_characters(payload)
         trained = trained_characters(texts, extra, payload, len(self._tokenizer.prefix_ids))
-        read = columns_of(*(name for name in FIELDS if not name.endswith((".tokenised", ".trained", ".cut"))))
         for n, rows in windows_of.items():
-            first = rows[0]
-            ledger[first, read] = whole[n, read]
-            totals = in_row[rows].sum(axis=0)[None, :], trained[rows].sum(axis=0)[None, :]
-            summed = whole[n : n + 1].copy()
-            add_tokens(summed, payload_characters([self._payload[n]]), *totals)
-            part = ledger[rows]
-            for kind_total, column in zip((in_row, trained), ("tokenised", "trained"), strict=True):
-                part[:, _places(column)] = kind_total[rows][:, _TYPES]
-            part[0, _places("cut")] = summed[0, _places("cut")]
-            ledger[rows] = part
+            of_whole = payload_characters([self._payload[n]])[0]
+            ledger[rows] = divide(whole[n], of_whole, in_row[rows], trained[rows])
         return ledger
 
     def _numbers(self, windows_of: dict[int, list[int]]) -> dict[tuple[int, int], tuple[int, int]]:
@@ -239,12 +228,3 @@ class RowWriter:
             facts["replaced_surrogates"] = detected.n_replaced[row]
         written = json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
         return written.encode("utf-8", "backslashreplace").decode()  # a lone surrogate becomes its escape in JSON
-
-
-_TYPES = [1, 2, 3, 4]
-"""Type ids in the order of the ledger's kinds."""
-
-
-def _places(stage: str) -> list[int]:
-    """Columns of one stage, by kind."""
-    return columns_of(*(f"{kind}.{stage}" for kind in ("reasoning", "action", "observation", "answer")))

@@ -33,7 +33,7 @@ def read(record: Record) -> Trajectory:
         steps.append(Step("system", system))
     steps += _history(record.get("history"))
     asked = (record.get("instruction"), record.get("input"))
-    task = "\n\n".join(text for text in asked if text is not None and text.strip())
+    task = fields.joined((text for text in asked if text is not None and text.strip()), "\n\n")
     if task:
         steps.append(Step("user", task))
     own = flattened.TURN.search(output) is None

@@ -130,7 +130,8 @@ def _user_steps(blocks: Sequence[Any], where: str, counts: Counter[str]) -> list
             steps.append(Step("tool", found.content, tool_call_id=found.tool_call_id, name=found.name))
             joins = False
         elif text := _text([block], where):
-            steps = [*steps[:-1], Step("user", f"{steps[-1].message}{text}")] if joins else [*steps, Step("user", text)]
+            before = [steps.pop().message or ""] if joins else []
+            steps.append(Step("user", fields.joined((*before, text))))
             joins = True
     return steps
 
@@ -198,7 +199,7 @@ def _text(content: Any, where: str) -> str:
             texts.append(fields.verbatim(_clear(block)) + "\n")
         else:
             raise fields.refused_part(block, where)
-    return "".join(texts)
+    return fields.joined(texts)
 
 
 def _document(block: Mapping[str, Any], source: Mapping[str, Any], where: str) -> str:
@@ -211,7 +212,7 @@ def _document(block: Mapping[str, Any], source: Mapping[str, Any], where: str) -
     else:
         raise fields.refused_part({"type": "document"}, where)
     heads = [block[key] for key in ("title", "context") if isinstance(block.get(key), str)]
-    return "\n".join([*heads, found]) + "\n"
+    return fields.joined([*heads, found, ""], "\n")
 
 
 def _clear(value: Any) -> Any:

@@ -1,27 +1,40 @@
-"""What of a raw record its reader took: every string leaf is claimed, a repetition, known to be ignored, or unread.
+"""What of a raw record its reader took: every string is claimed, repeated, noted, known to be ignored, or unread.
 
-The denominator is the record itself, not what a reader chose to look at. A leaf is claimed where the very string
-object stands in a trajectory, or where its text stands inside a text that the reader put together (arguments written
-as JSON, parts joined). A leaf whose text a claimed leaf has too is a repetition. What a reader leaves out on purpose
-stands in a table of path patterns with the reason, or, where only the content can tell (an abandoned branch), is
-named by the reader object by object.
+The denominator is the record itself, not what a reader chose to look at. A string is
+
+- claimed where the very object stands in a step, a tool or an id of a trajectory, or where its text stands inside a
+  text that the reader put together (arguments written as JSON, parts joined);
+- repeated where a whole text of a step has the same text;
+- noted where it is a small fact (an id, a name, a score) that stands in the metadata only; a text there, or words of a
+  model, are unread, for no row trains them;
+- ignored where a table of path patterns gives the reason why the reader leaves it out (`reason_to_ignore`), or, where
+  only the content can tell (an abandoned branch), the reader names the object.
+
+A short text that stands somewhere in the trajectory may have been said by somebody else: it counts only if the steps
+of its own message have it (readers/taken.py). A reason that begins with `again:` is a claim that can be checked: it is
+honoured, as a repetition, only for a text that stands in a trajectory, whole or line by line.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
-from deepcoder_hf.readers.fields import Written
-from deepcoder_hf.trajectory import Step, Trajectory
+from deepcoder_hf.readers.taken import LONG, Taken, is_small
+from deepcoder_hf.trajectory import Trajectory
 
-Status = Literal["claimed", "repeated", "ignored", "unread"]
+Status = Literal["claimed", "repeated", "noted", "ignored", "unread"]
 LeftOut = Iterable[tuple[Any, str]]
 """Objects of a record, each with the reason why its text is in no trajectory."""
+_String = tuple[str, str, tuple[Any, ...]]
+"""A path, the string there, and the objects that it stands in, the innermost last."""
+AGAIN = "again:"
+"""How the reason begins for what says once more what was read: it holds only for a text that was read indeed."""
+SMALL, LABEL = "=", "^"
+"""What patterns begin with that cover less; see `reason_to_ignore`."""
 MAX_NAMED = 20
 """Paths of unread leaves that are kept."""
 
@@ -35,7 +48,7 @@ class Leaf:
     n_chars: int
     status: Status
     reason: str = ""
-    """Why it is ignored."""
+    """Why it is ignored, or said to be a repetition."""
 
 
 @dataclass(slots=True)
@@ -45,6 +58,7 @@ class Claims:
     total: int = 0
     claimed: int = 0
     repeated: int = 0
+    noted: int = 0
     ignored: int = 0
     unread: int = 0
     unread_paths: dict[str, int] = field(default_factory=dict)
@@ -61,7 +75,7 @@ class Claims:
         """As JSON, for a row's metadata."""
         facts: dict[str, Any] = {
             name: value
-            for name in ("total", "claimed", "repeated", "ignored", "unread")
+            for name in ("total", "claimed", "repeated", "noted", "ignored", "unread")
             if (value := getattr(self, name)) or name == "total"
         }
         if self.unread_paths:
@@ -84,61 +98,107 @@ def claims_of(
         ignored: Path patterns and reasons; see `reason_to_ignore`.
         left_out: Objects inside the record that the reader leaves out whole, each with the reason.
     """
-    taken = _Taken(trajectories)
-    claims, names = Claims(), _anywhere(tuple(ignored.items()))
-    if not left_out and _count_known(record, taken.objects, names, claims):
-        return claims
+    taken = Taken(trajectories)
+    if not left_out:
+        claims = Claims()
+        if _count_known(record, taken, _names(tuple(ignored.items())), claims):
+            return claims
     claims = Claims()
     for leaf in leaves(record, trajectories, ignored, taken, left_out):
         claims.add(leaf)
     return claims
 
 
-@lru_cache(maxsize=256)
-def _anywhere(table: tuple[tuple[str, str], ...]) -> frozenset[str]:
-    """The keys that are ignored at any depth."""
-    return frozenset(pattern for pattern, _ in table if "." not in pattern and "*" not in pattern)
-
-
 def leaves(
     record: Any,
     trajectories: Sequence[Trajectory],
     ignored: Mapping[str, str],
-    taken: _Taken | None = None,
+    taken: Taken | None = None,
     left_out: LeftOut = (),
 ) -> Iterator[Leaf]:
     """Every string leaf of a record with what became of it; see `claims_of`."""
-    taken = taken or _Taken(trajectories)
+    taken = taken or Taken(trajectories)
     table = tuple(ignored.items())
-    reasons = {id(text): reason for part, reason in left_out for _, text in _walk(part, "")}
-    objects = taken.leaf_objects()
-    for path, text in _walk(record, ""):
-        n_chars = len(text)
-        if not text.strip() or id(text) in objects:
-            yield Leaf(path, n_chars, "claimed")
-        elif reason := reason_to_ignore(path, table) or reasons.get(id(text), ""):
-            yield Leaf(path, n_chars, "ignored", reason)
-        elif text in taken.texts:
-            yield Leaf(path, n_chars, "repeated", "the same text stands elsewhere in the record and is read there")
-        elif taken.holds(text):
-            yield Leaf(path, n_chars, "claimed")
-        else:
-            yield Leaf(path, n_chars, "unread")
+    reasons = {id(text): reason for part, reason in left_out for _, text, _ in _walk(part, "", ())}
+    strings = list(_walk(record, "", ()))
+    found = [_status(path, text, around, taken, table, reasons) for path, text, around in strings]
+    open_ = [place for place, (status, _) in enumerate(found) if status == "unread"]
+    for place in _joined(strings, open_, taken) if open_ else ():
+        found[place] = ("claimed", "")
+    for (path, text, _), (status, reason) in zip(strings, found, strict=True):
+        yield Leaf(path, len(text), status, reason)
+
+
+def _joined(strings: Sequence[_String], places: Sequence[int], taken: Taken) -> Iterator[int]:
+    """The short texts that were joined with their neighbours in a list: parts of a message, lines of a text."""
+    lists: dict[tuple[str, int], list[str]] = {}
+    for path, text, around in strings:
+        lists.setdefault((path, _list_of(path, around)), []).append(text)
+    for place in places:
+        path, text, around = strings[place]
+        pieces = lists[path, _list_of(path, around)]
+        if "[]" in path and 1 < len(pieces) and len(text.strip()) < LONG:
+            own = next(number for number, piece in enumerate(pieces) if piece is text)
+            if any(taken.holds_run(pieces, own, between) for between in ("", "\n", "\n\n")):
+                yield place
+
+
+def _list_of(path: str, around: Sequence[Any]) -> int:
+    """Identity of the object that has the list of a string, or of the part that the string is in."""
+    depth = 1 if path.endswith("[]") else 2
+    return id(around[-depth]) if len(around) >= depth else 0
+
+
+def _status(
+    path: str, text: str, around: Sequence[Any], taken: Taken, table: tuple[tuple[str, str], ...], left_out: Any
+) -> tuple[Status, str]:
+    """What became of a string, and the reason."""
+    if not text.strip() or id(text) in taken.leaf_objects():
+        return "claimed", ""
+    for reason in (reason_to_ignore(path, table, text), left_out.get(id(text), "")):
+        if reason and not reason.startswith(AGAIN):
+            return "ignored", reason
+        if reason and taken.says_again(text):
+            return "repeated", reason
+    if taken.is_noted(text):
+        return "noted", ""
+    if len(text.strip()) < LONG:
+        return ("claimed" if taken.holds_short(text, around) else "unread"), ""
+    if taken.is_whole(text):
+        return "repeated", "the same text stands elsewhere in the record and is read there"
+    return ("claimed" if taken.holds(text) else "unread"), ""
+
+
+def reason_to_ignore(path: str, table: tuple[tuple[str, str], ...], text: str = "") -> str:
+    """The reason of the first pattern that covers a string, or nothing.
+
+    A pattern is a path in which `*` stands for one key or index and `**` for any number of them; it also covers what
+    lies below it. A pattern without a dot, `timestamp`, matches a key of that name at any depth. `=timestamp` covers
+    less: only a string directly there, and only one that is a value rather than a text (`is_small`). `^answer` covers
+    a string of any length directly at that key of the record itself, and the values of lists there.
+
+    Args:
+        path: Where the string stands.
+        table: Patterns with their reasons.
+        text: The string.
+    """
+    small = is_small(text)
+    return next((reason for reason, needs_small in _reasons(path, table) if small or not needs_small), "")
 
 
 @lru_cache(maxsize=65_536)
-def reason_to_ignore(path: str, table: tuple[tuple[str, str], ...]) -> str:
-    """The reason of the first pattern that a path matches, or nothing.
-
-    A pattern is a path in which `*` stands for one key or index and `**` for any number of them; it also covers what
-    lies below it. A pattern without a dot, `timestamp`, matches a key of that name at any depth.
-    """
-    return next((reason for pattern, reason in table if _expression(pattern).fullmatch(path)), "")
+def _reasons(path: str, table: tuple[tuple[str, str], ...]) -> tuple[tuple[str, bool], ...]:
+    """The reasons of the patterns that match a path, each with whether it holds for values only."""
+    found = ((reason, pattern) for pattern, reason in table if _expression(pattern).fullmatch(path))
+    return tuple((reason, pattern[0] == SMALL or (pattern[0] == LABEL and path[-1] == "]")) for reason, pattern in found)
 
 
 @lru_cache(maxsize=4096)
 def _expression(pattern: str) -> re.Pattern[str]:
-    below = r"(?:[.\[].*)?"
+    if pattern.startswith(LABEL):
+        return re.compile(re.escape(pattern[1:]) + r"(?:\[\])*")
+    below = "" if pattern.startswith(SMALL) else r"(?:[.\[].*)?"
+    pattern = pattern.removeprefix(SMALL)
     if "." not in pattern and "*" not in pattern:
         return re.compile(rf"(?:.*\.)?{re.escape(pattern)}{below}", re.DOTALL)
     parts = re.split(r"(\*\*|\*)", pattern)
@@ -146,93 +206,79 @@ def _expression(pattern: str) -> re.Pattern[str]:
     return re.compile("".join(names.get(part) or re.escape(part) for part in parts) + below, re.DOTALL)
 
 
-class _Taken:
-    """The strings that trajectories hold."""
-
-    def __init__(self, trajectories: Sequence[Trajectory]) -> None:
-        found = [text for trajectory in trajectories for text in _texts(trajectory)]
-        self.objects = {id(text) for text in found}
-        written = [text.source for text in found if type(text) is Written]
-        self.objects.update(id(source) for source in written)
-        self._written = written
-        self.texts = set(found)
-        self._joined: str | None = None
-        self._found = found
-
-    def leaf_objects(self) -> set[int]:
-        """The strings by identity, those inside objects that were written as JSON too."""
-        return self.objects | {id(leaf) for source in self._written for _, leaf in _walk(source, "")}
-
-    def holds(self, text: str) -> bool:
-        """Whether a text stands inside a text of the trajectories, as it is or as JSON writes it."""
-        if self._joined is None:
-            self._joined = "\0".join(self._found)
-        stripped = text.strip()
-        if stripped in self._joined:
-            return True
-        return any(json.dumps(stripped, ensure_ascii=ascii)[1:-1] in self._joined for ascii in (False, True))
-
-
-def _texts(trajectory: Trajectory) -> Iterator[str]:
-    for step in trajectory.steps:
-        yield from _step_texts(step)
-    yield from trajectory.tools
-    yield from (text for text in (trajectory.trajectory_id, trajectory.group_id, trajectory.parent_id) if text)
-    yield from (text for _, text in _walk(trajectory.metadata, ""))
-
-
-def _step_texts(step: Step) -> Iterator[str]:
-    given: Iterable[str | None] = (
-        *(step.message, step.reasoning_content, step.tool_call_id, step.name, step.finish_reason),
-        *(text for call in step.tool_calls for text in (call.function_name, call.arguments, call.tool_call_id)),
-        *(call.language for call in step.tool_calls),
-        *(text for result in step.observations for text in (result.content, result.tool_call_id, result.name)),
-    )
-    return (text for text in given if text)
-
-
-def _walk(value: Any, path: str) -> Iterator[tuple[str, str]]:
+def _walk(value: Any, path: str, around: tuple[Any, ...]) -> Iterator[_String]:
+    """The strings of a value."""
     if isinstance(value, str):
-        yield path, value
+        yield path, value, around
     elif isinstance(value, Mapping):
+        inside = (*around, value)
         for key, item in value.items():
             if isinstance(item, str | Mapping | list | tuple):
-                yield from _walk(item, f"{path}.{key}" if path else str(key))
+                yield from _walk(item, f"{path}.{key}" if path else str(key), inside)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _walk(item, f"{path}[]")
+            yield from _walk(item, f"{path}[]", around)
 
 
-def _count_known(record: Any, objects: set[int], ignored: frozenset[str], claims: Claims) -> bool:
-    """Count the leaves of a record if each is the very object of a trajectory or below a key that is ignored anywhere.
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """The keys of a table that are ignored at any depth."""
+
+    whole: frozenset[str]
+    """With all that lies below."""
+    small: frozenset[str]
+    """Where a value stands directly there."""
+    labels: frozenset[str]
+    """Where a string stands directly there in the record itself."""
+
+
+@lru_cache(maxsize=256)
+def _names(table: tuple[tuple[str, str], ...]) -> _Names:
+    plain = [pattern for pattern, reason in table if not reason.startswith(AGAIN)]
+    plain = [pattern for pattern in plain if "." not in pattern and "*" not in pattern]
+    whole = frozenset(pattern for pattern in plain if pattern[:1] not in (SMALL, LABEL))
+    small, labels = (frozenset(p[1:] for p in plain if p[:1] == marker) for marker in (SMALL, LABEL))
+    return _Names(whole, small, labels)
+
+
+def _count_known(record: Any, taken: Taken, names: _Names, claims: Claims) -> bool:
+    """Count the leaves of a record if each is the very object of a trajectory or at a key that is ignored anywhere.
 
     Nearly all records are like that, and need no paths.
 
     Returns:
         False where some leaf needs a closer look; what was counted then says nothing.
     """
-    stack: list[tuple[Any, bool | None]] = [(record, None)]
+    objects, noted, whole, small = taken.objects, taken.noted, names.whole, names.small
+    claimed = ignored = n_noted = 0
+    stack: list[tuple[Any, str, bool | None]] = [(record, "", None)]
     while stack:
-        item, claimed = stack.pop()
+        item, key, state = stack.pop()
         kind = type(item)
         if kind is str:
-            size = len(item)
-            claims.total += size
-            if claimed or id(item) in objects or not item or item.isspace():
-                claims.claimed += size
-            elif claimed is None:
+            if state or id(item) in objects or not item or item.isspace():
+                claimed += len(item)
+            elif state is False or (key in small and is_small(item)):
+                ignored += len(item)
+            elif id(item) in noted:
+                n_noted += len(item)
+            elif not (key in names.labels and type(record) is dict and record.get(key) is item):
                 return False
             else:
-                claims.ignored += size
+                ignored += len(item)
         elif kind is dict:
-            whole = True if id(item) in objects else claimed
-            if whole is None:
-                stack += [(value, False if key in ignored else None) for key, value in item.items()]
+            if id(item) in objects:
+                state = True
+            if state is None:
+                stack += [(value, name, False if name in whole else None) for name, value in item.items()]
             else:
-                stack += [(value, whole) for value in item.values()]
+                stack += [(value, name, state) for name, value in item.items()]
         elif kind is list:
-            whole = True if id(item) in objects else claimed
-            stack += [(value, whole) for value in item]
+            if id(item) in objects:
+                state = True
+            stack += [(value, "", state) for value in item]
         elif isinstance(item, str | Mapping | tuple | list):
             return False
+    claims.claimed, claims.ignored, claims.noted = claimed, ignored, n_noted
+    claims.total = claimed + ignored + n_noted
     return True

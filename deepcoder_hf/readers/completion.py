@@ -63,7 +63,7 @@ def _of_text(record: Record, text: str) -> Trajectory:
     )
     marked = flattened.TURN.search(prompt) or flattened.TURN.search(text)
     if marked or not prompt.strip():
-        steps.append(Step("text", prompt + text))
+        steps.append(Step("text", fields.joined((prompt, text))))
     else:
         steps += [Step("user", prompt), Step("agent", text)]
     return _trajectory(record, steps, fields.metadata_of(record, [*used, *fields.TOOL_FIELDS]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from deepcoder_hf.readers import fields
 from deepcoder_hf.trajectory import Observation, ReasoningKind, Step, ToolCall
 
 REASONING, TEXT, CALL, RESULT = range(4)
@@ -62,8 +63,9 @@ def _joined(parts: Sequence[Part]) -> list[Part]:
         if part.value == "":
             continue
         last = said[-1] if said else None
-        if part.joins and last and (last.place, last.kind, last.answer) == (part.place, part.kind, part.answer):
-            said[-1] = replace(last, value=f"{last.value}{part.value}")
+        follows = last is not None and (last.place, last.kind, last.answer) == (part.place, part.kind, part.answer)
+        if part.joins and last and follows and isinstance(last.value, str) and isinstance(part.value, str):
+            said[-1] = replace(last, value=fields.joined((last.value, part.value)))
         else:
             said.append(part)
     return said
@@ -83,10 +85,11 @@ def _early(parts: Sequence[Part]) -> list[bool]:
 def _step(group: Sequence[Part], trained: bool) -> Step:
     texts = {part.place: part for part in group if isinstance(part.value, str)}
     thought, said = texts.get(REASONING), texts.get(TEXT)
+    reasoning, message = (part.value if part and isinstance(part.value, str) else None for part in (thought, said))
     return Step(
         "agent",
-        None if said is None else str(said.value),
-        None if thought is None else str(thought.value),
+        message,
+        reasoning,
         tuple(part.value for part in group if isinstance(part.value, ToolCall)),
         tuple(part.value for part in group if isinstance(part.value, Observation)),
         answer=said is not None and said.answer,

@@ -26,15 +26,25 @@ BOOKKEEPING = frozenset(
     )
 )
 """Keys of a message or a step that say nothing that belongs into the text."""
+LABELS = (
+    *("answer", "answers", "correct_answer", "expected_answer", "final_answer_label", "reference", "references"),
+    *("reference_answer", "reference_answers", "reference_solution", "reference_output", "label", "labels"),
+    *("target", "targets", "target_output", "gold", "gold_answer", "gold_answers", "gold_label", "gold_labels"),
+    *("gold_patch", "gold_solution", "golden_answer", "golden_answers", "golden_patch", "ground_truth"),
+    *("ground_truth_answer", "ground_truths"),
+)
+"""Fields of a record with what the right answer is: not words of the model."""
 IGNORED = {
-    **dict.fromkeys(("role", "from", "type", "object", "status", "index"), "structure, not text"),
-    **dict.fromkeys(("id", "uuid", "message_id", "parent_id", "tool_call_id", "call_id", "tool_use_id"), "an id"),
-    **dict.fromkeys(("timestamp", "created_at", "updated_at", "created", "time", "date"), "a time"),
-    **dict.fromkeys(("usage", "metrics", "model_stats", "cost"), "statistics"),
-    **dict.fromkeys(("signature", "encrypted_content", "thinking_blocks[].signature"), "opaque data of the provider"),
-    **dict.fromkeys(("answer*", "reference*", "label*", "target*", "gold*", "ground_truth*"), "a label of the task"),
+    **dict.fromkeys(("=role", "=from", "=type", "=object", "=status", "=index"), "structure, not text"),
+    **dict.fromkeys(("=id", "=uuid", "=message_id", "=parent_id"), "an id"),
+    **dict.fromkeys(("=tool_call_id", "=call_id", "=tool_use_id"), "an id"),
+    **dict.fromkeys(("=timestamp", "=created_at", "=updated_at", "=created", "=time", "=date"), "a time"),
+    **dict.fromkeys(("=usage", "=metrics", "=model_stats", "=cost"), "statistics"),
+    **dict.fromkeys(("=service_tier", "=inference_geo"), "how the provider served the request"),
+    **dict.fromkeys(("=signature", "=encrypted_content"), "opaque data of the provider"),
+    **dict.fromkeys((f"^{name}" for name in LABELS), "a label of the task"),
 }
-"""What every reader may leave out, by path (readers/claims.py), with the reason."""
+"""What every reader may leave out, by path (readers/claims.py), with the reason: values, never whole texts."""
 MAX_EXTRA = 200
 """Longest string field, in characters, that is carried along in the metadata."""
 
@@ -143,7 +153,7 @@ def left_over(item: Mapping[str, Any], used: Iterable[str]) -> list[str]:
 
 
 class Written(str):
-    """An object of the record as JSON text; it knows the object, so that the object's leaves count as read."""
+    """An object of the record as JSON text, or texts joined (`joined`); what it knows of the source counts as read."""
 
     __slots__ = ("source",)
 
@@ -160,6 +170,18 @@ def verbatim(value: Any) -> str:
     return value if isinstance(value, str) else Written(json.dumps(value, ensure_ascii=False), value)
 
 
+def joined(texts: Iterable[str], between: str = "") -> str:
+    """Texts of the record as one text, which knows them: for readers/claims.py they are read, however short."""
+    pieces = tuple(texts)
+    return "".join(pieces) if len(pieces) < 2 else Written(between.join(pieces), _sources(pieces))
+
+
+def _sources(pieces: tuple[str, ...]) -> tuple[str, ...]:
+    """Pieces, and those that they were joined of themselves."""
+    inner = [text for piece in pieces if type(piece) is Written and type(piece.source) is tuple for text in piece.source]
+    return (*pieces, *inner)
+
+
 def text_of_parts(parts: Iterable[Any], where: str) -> str:
     """The text of a content list that holds text parts only.
 
@@ -174,7 +196,7 @@ def text_of_parts(parts: Iterable[Any], where: str) -> str:
             texts.append(text)
         else:
             raise refused_part(part, where)
-    return "".join(texts)
+    return joined(texts)
 
 
 def text_of(part: Mapping[str, Any]) -> str | None:

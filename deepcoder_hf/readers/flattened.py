@@ -41,7 +41,7 @@ def steps_of(record: Record, text: str, used: list[str]) -> list[Step]:
         steps.append(Step("system", system))
     if task is not None and task not in text:
         extra = fields.first_text(record, ("input",), used) if "instruction" in used else None  # Alpaca
-        steps.append(Step("user", task if extra is None else f"{task}\n\n{extra}"))
+        steps.append(Step("user", task if extra is None else fields.joined((task, extra), "\n\n")))
     n_given = (system is not None) + (task is not None)
     own = bool(steps) and len(steps) == n_given and TURN.search(text) is None
     return [*steps, Step("agent" if own else "text", text)]

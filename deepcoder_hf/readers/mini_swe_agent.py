@@ -1,12 +1,15 @@
 """mini-swe-agent: `messages` beside `info` and `trajectory_format` mini-swe-agent-1 or 1.1, or with `extra.actions`.
 
 The text of a turn holds the thought and the command in a fence and stays as it is; where the model called a tool, the
-calls are apart. What the shell gave back is a result, whatever role carries it.
+calls are apart. What the shell gave back is a result, whatever role carries it. What was said before a compaction
+(`segments`) is a trajectory of its own; what was carried over is context.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from deepcoder_hf.readers import fields, logged_items, turns
@@ -14,24 +17,33 @@ from deepcoder_hf.readers.fields import Record
 from deepcoder_hf.trajectory import Step, Trajectory
 
 OUTPUT = ("<returncode>", "<exception>", "<error>")  # "<returncode>0</returncode>\n<output>\nREADME.md\n</output>"
-INFO = ("exit_status", "submission", "mini_version")
+N_HEAD = 40
+"""Characters by which an output is known that was shortened for the model."""
+REASONING = ("reasoning_content", "reasoning", "thinking_blocks")
+_MESSAGE = {
+    "extra.actions": "again: the commands, as the harness cut them out of the text or the calls",
+    "extra.exception_info": "again: the error that the result tells",
+    "extra.traceback": "a trace of the harness's own code",
+    "extra.interrupt_type": "structure, not text",
+    "extra.exit_status": "how the run ended, in the metadata",
+    "extra.submission": "the patch that the run submitted",
+    "extra.model": "name of the model",
+    "extra.usage": "statistics",
+    **{f"extra.response.{name}": "name of the model" for name in ("model", "provider")},
+    "extra.response.system_fingerprint": "opaque data of the provider",
+    "extra.response.service_tier": "structure, not text",
+    "extra.response": "again: the answer of the provider",
+    "model": "name of the model",
+    "provider_specific_fields": "again: what the provider said beside the fields of the message",
+    "cache_control": "a setting of the request",
+}
+_LISTS = ("messages", "segments[]", "segments[].messages")
 IGNORED = {
     "info.*": "results and configuration of the run",
     "trajectory_format": "structure, not text",
-    "segments[].*": "the messages again, before each compaction",
-    "messages[].extra.actions": "the commands again, as the harness cut them out of the text or the calls",
-    "messages[].extra.response": "the answer of the provider again",
-    "messages[].extra.raw_output": "the output again, before it was shortened for the model",
-    "messages[].extra.exception_info": "the error again that the result tells",
-    "messages[].extra.traceback": "a trace of the harness's own code",
-    "messages[].extra.interrupt_type": "structure, not text",
-    "messages[].extra.exit_status": "how the run ended, in the metadata",
-    "messages[].extra.submission": "the patch that the run submitted",
-    "messages[].extra.model": "name of the model",
-    "messages[].extra.usage": "statistics",
-    "messages[].model": "name of the model",
-    "messages[].provider_specific_fields": "opaque data of the provider",
-    "messages[].cache_control": "a setting of the request",
+    **{f"{listed}[].{name}": reason for listed in _LISTS for name, reason in _MESSAGE.items()},
+    "segments[].id": "an id",
+    "segments[].reason": "why the harness began a new segment",
 }
 
 
@@ -51,22 +63,93 @@ def matches(record: Record) -> bool:
     )
 
 
-def read(record: Record) -> Trajectory:
-    """Read one record.
+def read(record: Record) -> list[Trajectory]:
+    """Read one record: what was said up to each compaction, and what was said after the last one.
 
     Raises:
         RecordError: No turn of the agent (`no_assistant_turn`), or what `turns.steps_of` refuses.
     """
-    counts: dict[str, Any] = {}
-    refused: list[str] = []
+    contexts = _contexts(record)
+    known: set[str] = set()
+    found: list[Trajectory] = []
+    for messages, where in contexts:
+        counts: dict[str, Any] = {}
+        steps = _told(messages, where, counts, known)
+        if not found or any(step.source == "agent" and step.trained for step in steps):
+            facts = {"kind": "segment", "segment": len(found)} if found else {}
+            found.append(_trajectory(record, steps, {**counts, **facts}))
+        known.update(_mark(message) for message in messages if _is_agents(message))
+    turns.require_agent([step for one in found for step in one.steps])
+    refused = [
+        text for message in _all(record) if (text := _refused(turns.object_of(message.get("extra")))) is not None
+    ]
+    if refused:
+        found[0] = replace(found[0], metadata={**found[0].metadata, "refused_responses": refused})
+    later = [replace(one, trajectory_id=None, parent_id=one.trajectory_id) for one in found[1:]]
+    return [found[0], *later]
+
+
+def left_out(record: Record) -> list[tuple[Any, str]]:
+    """Outputs before they were shortened, refused responses, and a context in which the agent said nothing."""
+    found: list[tuple[Any, str]] = []
+    for message in _all(record):
+        extra = turns.object_of(message.get("extra"))
+        raw, shown = extra.get("raw_output"), message.get("content") or message.get("output")
+        shown = "".join(turns.text_of(shown, "content").split()) if isinstance(raw, str) else ""
+        if isinstance(raw, str) and "".join(raw.split())[:N_HEAD] in shown:
+            found.append((raw, "the output before it was shortened for the model"))
+        found.append((extra.get("model_response"), "a response that the harness refused, in the metadata"))
+    known: set[str] = set()
+    for number, (messages, _) in enumerate(_contexts(record)):
+        said = {_mark(message) for message in messages if _is_agents(message)}
+        if number and said <= known:
+            found.append((messages, "a context in which the agent said nothing new"))
+        known |= said
+    return found
+
+
+def _contexts(record: Record) -> list[tuple[list[Any], str]]:
+    """The messages of each segment and the last ones; a segment that the last messages hold is not told again."""
+    last = record["messages"]
+    held = {_mark(message) for message in last}
+    found: list[tuple[list[Any], str]] = []
+    listed = record.get("segments")
+    for number, segment in enumerate(listed if isinstance(listed, list) else []):
+        messages = segment.get("messages") if isinstance(segment, Mapping) else segment
+        if isinstance(messages, list) and not {_mark(message) for message in messages} <= held:
+            found.append((messages, f"segments[{number}]"))
+    return [*found, (last, "messages")]
+
+
+def _all(record: Record) -> list[Mapping[str, Any]]:
+    """The messages of all contexts."""
+    return [message for messages, _ in _contexts(record) for message in turns.objects_of(messages)]
+
+
+def _mark(message: Any) -> str:
+    """What tells a message: all of it but the notes of the harness."""
+    beside = {k: v for k, v in message.items() if k != "extra"} if isinstance(message, Mapping) else message
+    return json.dumps(beside, sort_keys=True, default=str)
+
+
+def _is_agents(message: Any) -> bool:
+    if not isinstance(message, Mapping):
+        return False
+    said = message.get("role") == "assistant" or (message.get("role") is None and message.get("type") != "message")
+    return said and message.get("type") not in logged_items.OUTPUTS
+
+
+def _told(messages: list[Any], where: str, counts: dict[str, Any], known: set[str]) -> list[Step]:
+    """Steps of a context; what the agent said in one before is not trained again."""
     steps: list[Step] = []
-    for number, message in enumerate(record["messages"]):
-        where = f"messages[{number}]"
-        extra = turns.object_of(message.get("extra")) if isinstance(message, Mapping) else {}
-        if (text := _refused(extra)) is not None:
-            refused.append(text)
-        steps += _steps(message, where, counts, after_agent=bool(steps) and steps[-1].source in ("agent", "tool"))
-    turns.require_agent(steps)
+    for number, message in enumerate(messages):
+        after_agent = bool(steps) and steps[-1].source in ("agent", "tool")
+        found = _steps(message, f"{where}[{number}]", counts, after_agent=after_agent)
+        steps += [replace(step, trained=False) for step in found] if _mark(message) in known else found
+    return steps
+
+
+def _trajectory(record: Record, steps: list[Step], counts: dict[str, Any]) -> Trajectory:
     info = turns.object_of(record.get("info"))
     model = turns.object_of(turns.object_of(info.get("config")).get("model"))
     facts = fields.metadata_of(record, ("messages", "info", "trajectory_format", "segments", *fields.GROUP_FIELDS))
@@ -75,8 +158,6 @@ def read(record: Record) -> Trajectory:
         facts["exit_status"] = info["exit_status"]
     if isinstance(model.get("model_name"), str):
         facts["model"] = model["model_name"]
-    if refused:
-        facts["refused_responses"] = refused
     return Trajectory(
         steps=tuple(steps),
         source_format="mini_swe_agent",
@@ -85,6 +166,16 @@ def read(record: Record) -> Trajectory:
         metadata={**facts, **counts},
         tools=turns.definitions(record.get("tools")),
     )
+
+
+def _whole(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A message with the reasoning that only the provider's answer has."""
+    if any(message.get(name) for name in REASONING):
+        return message
+    response = turns.object_of(turns.object_of(message.get("extra")).get("response"))
+    choice = next(iter(turns.objects_of(response.get("choices"))), {})
+    said = turns.object_of(choice.get("message"))
+    return {**message, **{name: said[name] for name in REASONING if said.get(name)}}
 
 
 def _output(message: Mapping[str, Any]) -> bool:
@@ -113,4 +204,6 @@ def _steps(message: Any, where: str, counts: dict[str, Any], *, after_agent: boo
         return [Step("user", text)] if text else []
     if isinstance(message, Mapping) and after_agent and _output(message):
         return [Step("tool", turns.text_of(message.get("content"), where))]
+    if isinstance(message, Mapping) and message.get("role") == "assistant":
+        return turns.message_steps(_whole(message), where, counts)
     return turns.message_steps(message, where, counts)

@@ -59,7 +59,7 @@ def read(record: Record) -> list[Trajectory]:
     cells = turns.objects_of(record["cells"])
     for number, cell in enumerate(cells):
         for output in _outputs(cell):
-            found += [_trajectory(record, text, number) for text in _episodes(output)]
+            found += [_trajectory(record, _piece(text, output), number) for text in _episodes(output)]
     if not found:
         raise RecordError(
             f"expected outputs with an agent's thoughts and actions, got {len(cells)} cells without; "
@@ -87,7 +87,8 @@ def left_out(record: Record) -> list[tuple[Any, str]]:
 def _trajectory(record: Record, text: str, cell: int) -> Trajectory:
     facts: dict[str, Any] = {"cell": cell}
     if HIDDEN.search(text):
-        text, facts["terminal_escapes_removed"] = COLOUR.subn("", text)
+        plain, facts["terminal_escapes_removed"] = COLOUR.subn("", text)
+        text = _piece(plain, text)
     return Trajectory(
         steps=(Step("text", text),),
         source_format="notebook",
@@ -107,7 +108,7 @@ def _outputs(cell: Mapping[str, Any]) -> Iterator[str]:
         if not text:
             continue
         if texts and stream is not None and stream == before:
-            texts[-1] += text
+            texts[-1] = fields.joined((texts[-1], text))
         else:
             texts.append(text)
         before = stream
@@ -117,7 +118,12 @@ def _outputs(cell: Mapping[str, Any]) -> Iterator[str]:
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
-    return "".join(line for line in value if isinstance(line, str)) if isinstance(value, list) else ""
+    return fields.joined(line for line in value if isinstance(line, str)) if isinstance(value, list) else ""
+
+
+def _piece(text: str, output: str) -> str:
+    """A piece of an output, which knows the lines that it was joined of."""
+    return fields.Written(text, output.source) if isinstance(output, fields.Written) else text
 
 
 def _is_agents(text: str) -> bool:

@@ -27,6 +27,7 @@ IGNORED = {
     "**.acknowledged_safety_checks": "checks of the provider",
     "**.container_id": "an id",
     "**.approval_request_id": "an id",
+    "=reasoning.summary": "a setting of the request",
 }
 """What is left out, with the reason."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from deepcoder_hf.errors import RecordError
 from deepcoder_hf.readers import fields, turns
-from deepcoder_hf.readers.openhands_turns import Conversation, Turn
+from deepcoder_hf.readers.openhands_turns import Conversation, Turn, framed
 from deepcoder_hf.trajectory import Observation, Step, ToolCall
 
 SILENT_ACTIONS = ("recall", "change_agent_state", "null", "condensation_request", "pause", "resume", "start_hook")
@@ -22,6 +22,11 @@ CODE = {
     "browse_interactive": ("browser_actions", "python"),
 }
 """Actions that are code, where no tool call is recorded: the argument that holds it, and its language."""
+RECALLED = ("repo_instructions", "additional_agent_instructions", "conversation_instructions")
+"""Texts of a recall that the harness adds to the prompt, beside its pieces of knowledge."""
+ERRORS = ("last_browser_action_error",)
+PAGES = ("axtree_txt", "text_content", "page_content", "text", "content", "diff")
+"""Notes that hold the result where its content is empty."""
 SETTINGS = frozenset(
     (
         *("thought", "confirmation_state", "impl_source", "security_risk", "hidden", "blocking", "is_static"),
@@ -78,11 +83,10 @@ class Session:
 
     def _say(self, source: Any, args: Mapping[str, Any], event: Mapping[str, Any], where: str) -> None:
         """What the system or a user says; a user's own command is told as it is."""
-        if args.get("image_urls"):
-            raise RecordError(
-                f"{where}: a message with images cannot be trained as text; drop it", "unsupported_modality"
-            )
+        _refuse_images(where, args.get("image_urls"))
         content = args.get("content")
+        if content is None and not args:
+            content = turns.string_of(event.get("message"))
         if content is None and source == "user":
             left = {key: value for key, value in args.items() if key not in SETTINGS and value not in (None, "", [])}
             content = left.get("command", fields.verbatim(left)) if left else None
@@ -90,10 +94,7 @@ class Session:
             self.talk.put([Step(source, text)], event.get("id"))
 
     def _act(self, action: str, args: Mapping[str, Any], event: Mapping[str, Any], where: str) -> None:
-        if args.get("image_urls"):
-            raise RecordError(
-                f"{where}: a message with images cannot be trained as text; drop it", "unsupported_modality"
-            )
+        _refuse_images(where, args.get("image_urls"))
         call = turns.object_of(event.get("tool_call_metadata"))
         response = turns.object_of(call.get("model_response"))
         answer = turns.string_of(response.get("id"))
@@ -141,15 +142,25 @@ class Session:
         number, name = turns.string_of(call.get("tool_call_id")), turns.string_of(call.get("function_name"))
         turn = self.talk.turn_of(number, event.get("cause"))
         number = None if number in self.talk.thoughts else number  # a call that became reasoning has no id to meet
-        text = turns.text_of(event.get("content"), f"{where}.content")
-        if kind == "delegate" and not text:
-            outputs = turns.object_of(event.get("extras")).get("outputs")
-            text = "" if outputs in (None, "", {}, []) else fields.verbatim(outputs)
+        if kind == "recall":
+            self._recall(turns.object_of(event.get("extras")), event, where)
+            return
+        text = _shown(event, where)
         if turn is not None and turn.steps[-1].source == "agent":
             turn.add_result(Observation(text, number, name))
             self.talk.note(turn, event.get("id"))
         elif kind not in SILENT_RESULTS and text:
             self.talk.put([Step("tool", text, tool_call_id=number, name=name)], event.get("id"))
+
+    def _recall(self, extras: Mapping[str, Any], event: Mapping[str, Any], where: str) -> None:
+        """Knowledge that the harness adds to the prompt, each piece once, as it does."""
+        texts = [turns.text_of(extras.get(name), f"{where}.extras.{name}") for name in RECALLED]
+        pieces = turns.objects_of(extras.get("microagent_knowledge"))
+        texts += [turns.text_of(piece.get("content"), f"{where}.extras.microagent_knowledge") for piece in pieces]
+        told = [step.message for turn in self.talk.turns for step in turn.steps if step.source == "user"]
+        new = [text for text in dict.fromkeys(texts) if text.strip() and not any(text in (old or "") for old in told)]
+        if new:
+            self.talk.put([Step("user", text) for text in new], event.get("id"))
 
     def _leave(self) -> None:
         """Go back to the agent that started this one."""
@@ -178,7 +189,7 @@ def _message(action: str, args: Mapping[str, Any]) -> list[Step]:
     if action == "message":
         text = args.get("content")
         return [Step("agent", fields.verbatim(text))] if text else []
-    said = [turns.string_of(args.get("final_thought"))]
+    said = [turns.string_of(args.get(name)) for name in ("final_thought", "reason")]
     outputs = args.get("outputs")
     said.append(None if outputs in (None, "", {}, []) else fields.verbatim(outputs))
     return [Step("agent", text, answer=True) for text in said if text]
@@ -209,5 +220,19 @@ def _forgotten(args: Mapping[str, Any]) -> list[Any]:
     return []
 
 
-def _images(where: str) -> RecordError:
-    return RecordError(f"{where}: a message with images cannot be trained as text; drop it", "unsupported_modality")
+def _refuse_images(where: str, *images: Any) -> None:
+    if any(images):
+        raise RecordError(f"{where}: images cannot be trained as text; drop the record", "unsupported_modality")
+
+
+def _shown(event: Mapping[str, Any], where: str) -> str:
+    """What the model was shown of a result: its content as the shell framed it, or what stands in its notes only."""
+    extras = turns.object_of(event.get("extras"))
+    _refuse_images(where, extras.get("image_urls"))
+    text = turns.text_of(event.get("content"), f"{where}.content")
+    if event["observation"] == "delegate" and not text:
+        outputs = extras.get("outputs")
+        return "" if outputs in (None, "", {}, []) else fields.verbatim(outputs)
+    text = framed(text, extras.get("metadata"))
+    told = [turns.string_of(extras.get(name)) for name in (*ERRORS, *(() if text.strip() else PAGES))]
+    return "\n".join([part for part in (text, *(one for one in told if one and one not in text)) if part])

@@ -13,40 +13,19 @@ from typing import Any
 from deepcoder_hf.errors import RecordError
 from deepcoder_hf.readers import fields, openhands_sdk, turns
 from deepcoder_hf.readers.fields import Record
-from deepcoder_hf.readers.openhands_actions import SILENT_ACTIONS, SILENT_RESULTS, Session, thought_by_call
+from deepcoder_hf.readers.openhands_actions import Session
+from deepcoder_hf.readers.openhands_notes import notes_of
 from deepcoder_hf.readers.openhands_turns import Conversation
 from deepcoder_hf.trajectory import Step, Trajectory
 
 LISTS = ("history", "events", "trajectory")
-_EVENTS = tuple(f"{name}[]{inner}" for name in LISTS for inner in ("", "[]"))
-_NOTES = {
-    **dict.fromkeys(("message",), "what the user interface shows of the event"),
-    **dict.fromkeys(("source", "kind", "action", "observation.kind", "action.kind"), "structure, not text"),
-    "extras": "notes of the harness beside a result: exit code, the file before and after an edit, knowledge recalled",
-    "args.query": "what the harness looked up for the prompt",
-    "args.recall_type": "structure, not text",
-    "args.agent_state": "a state of the harness",
-    "args.reason": "why the harness changed its state",
-    **{f"args.{name}": "a setting of the harness" for name in ("confirmation_state", "impl_source", "cwd")},
-    **{f"args.{name}": "a setting of the harness" for name in ("agent_class", "openhands_version", "security_risk")},
-    "args.kernel_init_code": "a setting of the harness",
-    "security_risk": "a judgement of the harness",
-    **{
-        f"observation.{name}": "notes of the harness beside a result"
-        for name in ("old_content", "new_content", "diff", "metadata", "command", "path", "full_output_save_dir")
-    },
-    **dict.fromkeys(("key", "value", "code", "detail", "critic_result", "summary"), "a state of the harness"),
-    **dict.fromkeys(("action_id", "llm_response_id", "forgotten_event_ids", "activated_skills", "sender"), "an id"),
-    "tool_call.origin": "structure, not text",
-}  # fmt: skip
 IGNORED = {
-    **{f"{event}.{name}": reason for event in _EVENTS for name, reason in _NOTES.items()},
     "**thinking_blocks[].data": "opaque data of the provider",
     **dict.fromkeys(("llm_metrics", "tool_use_metrics"), "statistics"),
     **dict.fromkeys(("system_fingerprint", "service_tier", "provider_specific_fields"), "opaque data of the provider"),
     **{f"{name}.*": "configuration and results of the run" for name in ("instance", "test_result", "metadata")},
     **{f"{name}.*": "configuration and results of the run" for name in ("metrics", "report", "eval_details")},
-    "instruction": "the task, which the first message says",
+    "instruction": "again: the task, which the first message says",
     "error": "an error of the run",
 }
 
@@ -83,45 +62,9 @@ def read(record: Record) -> Trajectory | list[Trajectory]:
 
 
 def left_out(record: Record) -> list[tuple[Any, str]]:
-    """Events of the harness itself, kinds of events, and thoughts that it put together from a text and a call."""
+    """Notes of the harness in the events (readers/openhands_notes.py)."""
     name = next(name for name in LISTS if isinstance(record.get(name), list))
-    events = turns.objects_of(_flat(record[name]))
-    found = _thoughts(events)
-    for event in events:
-        if event.get("action") in SILENT_ACTIONS or event.get("observation") in SILENT_RESULTS:
-            found.append((event, "an event of the harness, worded anew for the prompt"))
-        elif isinstance(event.get("observation"), str):
-            found.append((event["observation"], "structure, not text"))
-        elif _is_recorded(event):
-            found.append((event.get("args"), "the recorded call again, as the harness understood it"))
-        elif turns.object_of(event.get("tool_call")):
-            found.append((event.get("action"), "the recorded call again, as the harness understood it"))
-    return found
-
-
-def _thoughts(events: list[Mapping[str, Any]]) -> list[tuple[Any, str]]:
-    """The calls by which thoughts were written, and their ids, wherever the answers of the model stand."""
-    numbers = {written[1] for event in events if (written := thought_by_call(event))}
-    found: list[tuple[Any, str]] = []
-    for event in events if numbers else ():
-        given = turns.object_of(event.get("tool_call_metadata"))
-        if turns.string_of(given.get("tool_call_id")) in numbers:
-            found.append((given["tool_call_id"], "an id"))
-        for choice in turns.objects_of(turns.object_of(given.get("model_response")).get("choices")):
-            message = turns.object_of(choice.get("message"))
-            calls = [c for c in turns.objects_of(message.get("tool_calls")) if turns.string_of(c.get("id")) in numbers]
-            found += [(call, "the thought again, as the call of a tool") for call in calls]
-            found += [(message.get("content"), "what was said before the thought, which repeats it")] if calls else []
-    return found
-
-
-def _is_recorded(event: Mapping[str, Any]) -> bool:
-    """Whether the call of an event stands, with its own id, in an answer of the model that is recorded with it."""
-    given = turns.object_of(event.get("tool_call_metadata"))
-    choices = turns.objects_of(turns.object_of(given.get("model_response")).get("choices"))
-    message = turns.object_of(choices[0].get("message")) if choices else {}
-    number = given.get("tool_call_id")
-    return number is not None and any(call.get("id") == number for call in turns.objects_of(message.get("tool_calls")))
+    return notes_of(turns.objects_of(_flat(record[name])))
 
 
 def _all(talks: list[Conversation], base: Trajectory, instruction: str | None) -> list[Trajectory]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from deepcoder_hf.readers import fields, logged_items, parts, turns
-from deepcoder_hf.readers.openhands_turns import Conversation, Turn
+from deepcoder_hf.readers.openhands_turns import Conversation, Turn, framed
 from deepcoder_hf.trajectory import Observation, Step, ToolCall
 
 KINDS = frozenset(
@@ -126,7 +126,7 @@ def _result_text(event: Mapping[str, Any], where: str) -> str:
         return turns.text_of(given, f"{where}.observation")
     for name in RESULT_TEXTS:
         if given.get(name) not in (None, "", [], {}):
-            return turns.text_of(given[name], f"{where}.observation.{name}")
+            return framed(turns.text_of(given[name], f"{where}.observation.{name}"), given.get("metadata"))
     left = {key: value for key, value in given.items() if key != "kind" and value not in (None, "", [], {})}
     return fields.verbatim(left) if left else ""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -140,3 +140,15 @@ class Conversation:
             own = base.trajectory_id if not kind else None
             found.append(replace(base, steps=steps, metadata=facts, parent_id=parent, trajectory_id=own))
         return found
+
+
+def framed(text: str, notes: Any) -> str:
+    """The output of a command with what its shell put before and after it, which the model is shown.
+
+    Args:
+        text: The output.
+        notes: Its `metadata`, with prefix and suffix: "\\n[The command completed with exit code 0.]".
+    """
+    given = notes if isinstance(notes, Mapping) else {}
+    before, after = (given[k] if isinstance(given.get(k), str) else "" for k in ("prefix", "suffix"))
+    return ("" if text.startswith(before) else before) + text + ("" if text.endswith(after) else after)

@@ -25,7 +25,14 @@ MESSAGE_KEYS = (
 _AGENT = ("invoke_agent", "create_agent", "invoke_workflow")
 _STRUCTURE = ("role", "type", "id", "tool_call_id", "finish_reason")
 _NAMES = ("gen_ai.response.model", "gen_ai.request.model", "llm.model_name")
-_INSIDE_IGNORED = {**fields.IGNORED, "tool_call_id": "an id", "finish_reason": "structure, not text"}
+IGNORED = {"**attributes**": "again: what an earlier span was given or gave"}
+"""What every later span of a conversation says once more (readers/claims.py)."""
+_INSIDE_IGNORED = {
+    **fields.IGNORED,
+    "tool_call_id": "an id",
+    "finish_reason": "structure, not text",
+    "**": "again: it was decoded once more",
+}
 MAX_UNREAD = 0.01
 """Most of the text inside JSON attributes that may be unread for them to count as read."""
 

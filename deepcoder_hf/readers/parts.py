@@ -78,8 +78,9 @@ def _ranked(content: Sequence[Any], where: str) -> list[tuple[int, Part]]:
             value = part if isinstance(part, str) else fields.text_of(part) or ""
         else:
             value = tool_call(part, where) if rank == CALL else result(part, where)
-        if rank == TEXT and ranked and ranked[-1][0] == TEXT:
-            ranked[-1] = (TEXT, f"{ranked[-1][1]}{value}")
+        last = ranked[-1][1] if ranked and ranked[-1][0] == TEXT else None
+        if rank == TEXT and isinstance(last, str) and isinstance(value, str):
+            ranked[-1] = (TEXT, fields.joined((last, value)))
         elif value != "":
             ranked.append((rank, value))
     return ranked

@@ -39,9 +39,12 @@ IGNORED = {
     **dict.fromkeys(("recorded_with", "http_version", "httpVersion", "recorded_at"), "HTTP around the bodies"),
     **dict.fromkeys(("log.*.startedDateTime", "log.creator", "log.browser", "log.pages"), "HTTP around the bodies"),
     "service_tier": "how the provider served the request",
-    "**.executed_tools[].search_results": "the result of the tool once more, as objects",
-    "**.executed_tools[].browser_results": "the result of the tool once more, as objects",
-    "**.executed_tools[].code_results": "the result of the tool once more, as objects",
+    "**.error.message": "an error of the API, in the metadata: no turn came of it",
+    "**.error.code": "an error of the API, in the metadata: no turn came of it",
+    "**.error.failed_generation": "what the API refused of the model, in the metadata: no turn came of it",
+    "**.executed_tools[].search_results": "again: the result of the tool, as objects",
+    "**.executed_tools[].browser_results": "again: the result of the tool, as objects",
+    "**.executed_tools[].code_results": "again: the result of the tool, as objects",
 }
 """What is left out, with the reason."""
 

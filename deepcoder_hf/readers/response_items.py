@@ -147,7 +147,7 @@ def _result(content: Any, where: str) -> str:
         if any(_is_picture(kind) for kind in kinds):
             raise fields.refused_part({"type": sorted(kinds)[0]}, where)
         if kinds <= {"logs"} and all(isinstance(part.get("logs"), str) for part in content):
-            return "".join(part["logs"] for part in content)
+            return fields.joined(part["logs"] for part in content)
     if isinstance(content, Mapping) and _is_picture(content.get("type")):
         raise fields.refused_part(content, where)
     return fields.verbatim(content)
@@ -173,4 +173,4 @@ def _text(content: Any, where: str) -> str:
         if not isinstance(said, str) or kind not in TEXT_PARTS:
             raise fields.refused_part(part, where)
         texts.append(said)
-    return "".join(texts)
+    return fields.joined(texts)

@@ -6,7 +6,6 @@ trajectory. Calls that the simulated user makes are not the agent's.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -103,5 +102,5 @@ def _steps(message: Any, where: str, counts: dict[str, Any]) -> list[Step]:
         return [Step("user", text, name="tool")] if text else []
     found = turns.message_steps(message, where, counts)
     if message.get("role") == "user" and message.get("tool_calls"):
-        found.append(Step("user", json.dumps(message["tool_calls"], ensure_ascii=False), name="user"))
+        found.append(Step("user", fields.verbatim(message["tool_calls"]), name="user"))
     return found

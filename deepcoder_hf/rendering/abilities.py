@@ -28,6 +28,7 @@ _TOOL = {
         "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
     },
 }
+_STOP_TEXT = re.compile(r"<[^<>\s]{1,40}>|\[/?[A-Z_]{2,30}\]")
 _OPEN_TAG = re.compile(r"<[^<>\n]*\Z")
 
 
@@ -132,8 +133,16 @@ def _frame(
         ending = _after(last, "Zz1") or cut
         if token := _last(ending, controls):
             stops.append(token)
+    if not stops and (written := _written_stop(exits)):
+        stops.append(written)
     unique = tuple(dict.fromkeys(stop for stop in stops if stop))
     return Frame(header, tuple(prompts), unique, {role: tail for role, tail in tails.items() if tail})
+
+
+def _written_stop(exits: Sequence[str | None]) -> str:
+    """What ends a turn in a template whose stop is no token of the tokenizer: `<|eot_id|>` as mere text."""
+    ends = [match[0] for text in exits if text and (match := _STOP_TEXT.match(text))]
+    return ends[0] if ends and ends.count(ends[0]) == len([text for text in exits if text]) else ""
 
 
 def _between(text: str | None, first: str, second: str) -> str | None:

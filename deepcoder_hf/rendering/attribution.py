@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from deepcoder_hf.rendering.rendered import Range, Rendered, put_payload
 from deepcoder_hf.rendering.turns import ACTION, ANSWER, OBSERVATION, OTHER, REASONING
@@ -83,9 +84,14 @@ class Attribution:
         self.n_empty_think = 0
         self.payload: list[Range] = []
         self.foreign: list[tuple[int, int]] = []
-
-    def run(self) -> Rendered:
+        self.own: list[tuple[int, int]] = []
+        self.stretches: dict[int, tuple[int, int]] = {}
+        """Where each agent's turn stands between its header and its end, also one of which no character is left."""
+        self._opened = 0
+        self.rendered = self._run()
         """The rendering with its spans."""
+
+    def _run(self) -> Rendered:
         before, at = None, 0
         for start, end, mark in self._runs:
             unit = mark >> 1
@@ -99,13 +105,13 @@ class Attribution:
             _with_their_blocks(number_steps(self._spans())),
             self.payload,
             self.foreign,
+            own=self.own,
             counts={"empty_think": self.n_empty_think} if self.n_empty_think else {},
         )
 
     def _note(self, start: int, end: int, mark: int, number: int) -> None:
         unit = self._units[number] if number >= 0 else None
-        if unit is None or not unit.by_agent:
-            self.foreign.append((start, end))
+        (self.own if unit is not None and unit.by_agent else self.foreign).append((start, end))
         if unit is not None and not mark & 1:
             self.marked[number] = self.marked.get(number, 0) + end - start
             if self._counted is None or unit.turn in self._counted:
@@ -113,8 +119,8 @@ class Attribution:
 
     def _spans(self) -> list[SpanTuple]:
         """Half-open spans from where each begins; those of no length are left out."""
-        ends = [begin[0] for begin in self._begun[1:]] + [len(self._text)]
-        return [(begin[0], end, *begin[1:], 0) for begin, end in zip(self._begun, ends, strict=True) if end > begin[0]]
+        begun = [*self._begun, (len(self._text), OTHER, "", 1.0, "", "")]
+        return [(first[0], after[0], *first[1:], 0) for first, after in pairwise(begun) if after[0] > first[0]]
 
     def _begin(self, at: int, kind: int, subtype: str) -> None:
         self._begun.append((at, kind, subtype, 1.0, "", "template"))
@@ -157,6 +163,7 @@ class Attribution:
             tail = self._frame.tails.get("user", "")
             at += max(self._text.find(tail, start, end) - start, -len(tail)) + len(tail) if tail else 0
         edge = end if header is None else header[0]
+        self._note_silent(at, edge, -1 if turn is None else turn, len(self._turns) if next_turn is None else next_turn)
         if at < edge and (header is not None or after is None) and self._has_silent_result(turn, next_turn):
             self._begin(at, OBSERVATION, "observation")
             at = edge
@@ -166,6 +173,17 @@ class Attribution:
             self._begin(at, OTHER, "end")
         if after is not None:
             self._begin_unit(at, after)
+
+    def _note_silent(self, at: int, end: int, before: int, after: int) -> None:
+        """Note where agent's turns stand of which the template left nothing: their headers tell."""
+        header = self._frame.header
+        for turn in range(before + 1, after):
+            if not header or not self._is_agent(turn) or (found := self._text.find(header, at, end)) < 0:
+                continue
+            start = found + len(header)
+            stops = [place for stop in self._frame.stops if (place := self._text.find(stop, start, end)) >= 0]
+            at = min(stops, default=start)
+            self.stretches[turn] = (start, at)
 
     def _has_silent_result(self, turn: int | None, next_turn: int | None) -> bool:
         """Whether a result without a word, of which no character has a mark, stands between two turns."""
@@ -194,9 +212,12 @@ class Attribution:
         found = [(at, -len(stop)) for stop in self._frame.stops if (at := self._text.find(stop, start, end)) >= 0]
         if not found:
             closers = CLOSERS.match(self._text, start, end)
-            return closers.end() if closers else start
+            at = closers.end() if closers else start
+            self.stretches[self._units[unit].turn] = (self._opened, at)
+            return at
         at, size = min(found)
         kind = self._units[unit].kind
+        self.stretches[self._units[unit].turn] = (self._opened, at)
         if whole:
             self._begin(at, kind if kind in TRAINABLE else ACTION, "stop")
         else:
@@ -216,6 +237,7 @@ class Attribution:
         elif not tail_known and at < end:
             self._begin(at, OTHER, "header")
             at = end
+        self._opened = at
         empty = EMPTY_THINK.match(self._text, at, end)
         if empty and empty.end() > at:
             self._begin(at, OTHER, "empty_think" if self._may_train(turn) else "untrained")

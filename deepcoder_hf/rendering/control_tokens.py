@@ -1,7 +1,8 @@
-"""Control tokens that stand literally in what the agent did not write: found, escaped, or refused.
+"""Control tokens that stand literally in the texts of a conversation: found, escaped, or refused.
 
-A tool result that quotes `<|im_end|>` must not end a turn. Escaping leaves the text as it is and cuts it inside the
-token, so that its characters are encoded like any others; the cuts are recorded with the row.
+A tool result or an answer that quotes `<|im_end|>` must not end a turn. Markup that is no special token, such as
+`<think>`, is an agent's to write; in other text it is escaped too. Escaping leaves the text as it is and cuts it
+inside the token, so that its characters are encoded like any others; the cuts are recorded with the row.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ class ControlTokens:
 
     Args:
         tokens: Added tokens of more than one character.
+        special: Those of them that are special: they are no words of an agent's either.
     """
 
-    def __init__(self, tokens: Sequence[str]) -> None:
+    def __init__(self, tokens: Sequence[str], special: Sequence[str] = ()) -> None:
+        self._special = frozenset(special)
         ordered = sorted(set(tokens), key=lambda token: (token[0], -len(token), token))
         self.tokens = tuple(ordered)
         self._patterns = [
@@ -44,7 +47,11 @@ class ControlTokens:
         """
         if policy == "keep" or not self._patterns:
             return
-        found = sorted(place for start, end in rendered.foreign for place in self.find(rendered.text, start, end))
+        found = [place for start, end in rendered.foreign for place in self.find(rendered.text, start, end)]
+        if self._special:
+            own = (place for start, end in rendered.own for place in self.find(rendered.text, start, end))
+            found += [place for place in own if place[1] in self._special]
+        found.sort()
         if found and policy == "fail":
             raise RecordError(
                 f"the control token {found[0][1]!r} stands literally in system, user or tool text, at character "

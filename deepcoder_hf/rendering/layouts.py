@@ -58,7 +58,7 @@ class Layouts:
             called = f"{name}@{hashlib.sha256(source.encode()).hexdigest()[:16]}"
             template, eos = ChatTemplate(source, facts.special_tokens), facts.special_tokens.get("eos_token")
             self._template = TemplateLayout(template, called, config, controls, eos)
-        self._controls = ControlTokens([token for token in structural if len(token) > 1])
+        self._controls = ControlTokens([token for token in structural if len(token) > 1], facts.special)
         known = [source, sorted(facts.special_tokens.items()), self._controls.tokens]
         self.digest = hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16]
         """Of what decides a rendering beside the settings: the template's text and the tokenizer's special tokens."""

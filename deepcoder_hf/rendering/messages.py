@@ -56,6 +56,8 @@ class Form:
     """There is a role for the system prompt."""
     adjacent_users: bool = True
     """Two user messages may follow each other; else they are joined."""
+    preamble: bool = True
+    """A turn may hold reasoning, text before a call, and calls; else that text stands with the reasoning."""
     short_ids: bool = False
     """Ids of calls are written anew, with nine digits, for templates that demand that."""
 
@@ -122,8 +124,10 @@ def _parts(number: int, unit: Unit) -> Iterator[str]:
 
 
 def _agent_message(typed: TypedTurn, units: list[Unit], content: list[str], form: Form, ids: dict[str, str]) -> Message:
-    reasoning = [trace(units[number].text, 2 * number) for number in typed.reasoning]
+    reasoning: list[str] = [trace(units[number].text, 2 * number) for number in typed.reasoning]
     message: Message = {"role": "assistant"}
+    if reasoning and content and typed.calls and form.reasoning and not form.preamble:
+        reasoning, content = [*reasoning, *content], []
     if reasoning and form.reasoning:
         message[form.reasoning] = concat(_between(reasoning, "\n\n"))
     elif reasoning:

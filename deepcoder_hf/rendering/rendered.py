@@ -33,6 +33,8 @@ class Rendered:
     """What was added or left out; see dataset/ledger.py."""
     read: tuple[int, ...] = (0, 0, 0, 0, 0)
     """Characters by type id that the rendering was to hold."""
+    own: list[tuple[int, int]] = field(default_factory=list)
+    """Ranges of a template's rendering that the agent wrote: special tokens in them are only characters."""
     ids: Sequence[int] = ()
     """Its tokens, where they were recorded and are not those that the tokenizer gives."""
     tokens: dict[str, Any] = field(default_factory=dict)
@@ -41,7 +43,12 @@ class Rendered:
     def normalize(self) -> None:
         """Normalise to NFC what came together only in the rendering; every border moves along."""
         edges = {0, len(self.text), *self.cuts}
-        for start, end in (*((s[0], s[1]) for s in self.spans), *((p[0], p[1]) for p in self.payload), *self.foreign):
+        for start, end in (
+            *((s[0], s[1]) for s in self.spans),
+            *((p[0], p[1]) for p in self.payload),
+            *self.foreign,
+            *self.own,
+        ):
             edges.update((start, end))
         old = sorted(edges)
         self.text, new = normalize_across(self.text, old)
@@ -49,6 +56,7 @@ class Rendered:
         self.spans = [(to[s[0]], to[s[1]], *s[2:]) for s in self.spans if to[s[1]] > to[s[0]]]
         self.payload = [(to[s], to[e], kind) for s, e, kind in self.payload if to[e] > to[s]]
         self.foreign = [(to[s], to[e]) for s, e in self.foreign if to[e] > to[s]]
+        self.own = [(to[s], to[e]) for s, e in self.own if to[e] > to[s]]
         self.cuts = sorted({to[cut] for cut in self.cuts})
 
 

@@ -7,12 +7,15 @@ metadata says which:
     switch     a variable of the template's own, such as preserve_thinking
     spliced    each turn that lost its reasoning is put in as the template writes it when it is the last one, which is
                how the student will be prompted to write it
+    in_text    reasoning stands in the content, in think tags; spliced_in_text where that needs both
     per_turn   several rows, each with the turns that the template renders whole there
+
+Where none of them keeps all of it, it is `template`, and the ledger counts what is lost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -33,7 +36,7 @@ from deepcoder_hf.rendering.messages import (
 )
 from deepcoder_hf.rendering.rendered import Rendered
 from deepcoder_hf.rendering.traced import Traced, concat, runs_of
-from deepcoder_hf.rendering.turns import REASONING
+from deepcoder_hf.rendering.turns import ACTION, OBSERVATION, REASONING
 from deepcoder_hf.rendering.units import Conversation, characters_read
 
 ASKED = "Q"
@@ -77,22 +80,71 @@ class TemplateLayout:
         switches = dict(self._config.switches)
         if self._config.reasoning == "per_turn":
             return self._per_turn(conversation, tools, switches)
-        draft = self._draft(conversation, tools, switches)
-        rendered, lost = self._attribute(conversation, draft)
+        draft, rendered, lost = self._best(conversation, tools, switches)
         if not lost or self._config.reasoning == "template":
             return [self._finished(rendered, draft, "template")]
-        abilities = self._abilities(_key(switches))
-        for switch, value in abilities.keep_switches.items():
-            again = self._draft(conversation, tools, {**switches, switch: value})
-            kept, still_lost = self._attribute(conversation, again)
+        for name, kept in self._keeping(conversation, tools, switches, draft, lost):
+            complete, still_lost = self._attribute(conversation, kept)
             if not still_lost:
-                return [self._finished(kept, again, f"switch:{switch}")]
-        spliced = self._splice(conversation, draft, sorted(lost), switches)
-        if spliced is not None:
-            kept, still_lost = self._attribute(conversation, spliced)
-            if not still_lost:
-                return [self._finished(kept, spliced, "spliced")]
-        return self._per_turn(conversation, tools, switches)
+                return [self._finished(complete, kept, name)]
+        if all(self._is_whole_alone(conversation, draft, turn, switches) for turn in lost):
+            return self._per_turn(conversation, tools, switches)
+        return [self._finished(rendered, draft, "template")]  # no rendering keeps it: the loss is counted
+
+    def _best(
+        self, conversation: Conversation, tools: tuple[str, ...], switches: Mapping[str, Any]
+    ) -> tuple[_Draft, Rendered, set[int]]:
+        """The rendering as the template likes it; with calls and results in the text where it leaves some of them out.
+
+        Raises:
+            TemplateRefused: It writes nothing of the conversation.
+        """
+        draft = self._draft(conversation, tools, switches)
+        rendered, lost = self._attribute(conversation, draft)
+        if draft.form.tools and any(rendered.counts.get(f"missing:{kind}") for kind in (ACTION, OBSERVATION)):
+            again = self._in_form(conversation, tools, switches, replace(draft.form, tools=False))
+            complete, still_lost = self._attribute(conversation, again)
+            if sum(_missing(complete)) < sum(_missing(rendered)):
+                draft, rendered, lost = again, complete, still_lost
+        if not rendered.payload:
+            raise TemplateRefused(f"the chat template {self._name} writes no text of the conversation; use another one")
+        return draft, rendered, lost
+
+    def _keeping(
+        self,
+        conversation: Conversation,
+        tools: tuple[str, ...],
+        switches: Mapping[str, Any],
+        draft: _Draft,
+        lost: Collection[int],
+    ) -> Iterator[tuple[str, _Draft]]:
+        """Renderings of the whole conversation that may keep all reasoning, and what they are called."""
+        for switch, value in self._abilities(_key(switches)).keep_switches.items():
+            yield f"switch:{switch}", self._draft(conversation, tools, {**switches, switch: value})
+        if (spliced := self._splice(conversation, draft, sorted(lost), switches)) is not None:
+            yield "spliced", spliced
+        if draft.form.reasoning is not None:
+            in_text = self._in_form(conversation, tools, switches, replace(draft.form, reasoning=None))
+            yield "in_text", in_text
+            _, left = self._attribute(conversation, in_text)
+            if left and (spliced := self._splice(conversation, in_text, sorted(left), switches)) is not None:
+                yield "spliced_in_text", spliced
+
+    def _is_whole_alone(
+        self, conversation: Conversation, draft: _Draft, turn: int, switches: Mapping[str, Any]
+    ) -> bool:
+        """Whether the template renders all reasoning of a turn when it is the last one."""
+        alone = self._alone(draft, turn, switches)
+        return alone is not None and turn not in self._attribute(conversation, alone, None, {turn})[1]
+
+    def _alone(self, draft: _Draft, turn: int, switches: Mapping[str, Any]) -> _Draft | None:
+        """One turn behind a user's message; None where the template does not take that."""
+        item = next(item for item in draft.items if turn in item.turns)
+        items = [Numbered({"role": "user", "content": ASKED}, ()), item]
+        try:
+            return _Draft(self._rendered(items, [], switches), items, draft.form)
+        except TemplateRefused:
+            return None
 
     def _probe(self, key: tuple[tuple[str, Any], ...]) -> Abilities:
         return abilities_of(self._template, dict(key), self._controls, self._eos)
@@ -101,7 +153,9 @@ class TemplateLayout:
         """Render in the first form that the template takes."""
         first: TemplateRefused | None = None
         form = self._abilities(_key(self._config.switches)).form
-        for candidate in (form, replace(form, short_ids=True), replace(form, adjacent_users=False)):
+        changes = (("short_ids", True), ("adjacent_users", False), ("preamble", False), ("tools", False))
+        others = (replace(form, **{name: value}) for name, value in changes)  # type: ignore[arg-type]
+        for candidate in (form, *others):
             try:
                 return self._in_form(conversation, tools, switches, candidate)
             except TemplateRefused as refused:
@@ -133,6 +187,17 @@ class TemplateLayout:
             )
         return text
 
+    def _look(
+        self,
+        conversation: Conversation,
+        draft: _Draft,
+        trained: Collection[int] | None = None,
+        counted: Collection[int] | None = None,
+    ) -> Attribution:
+        runs: Any = runs_of(draft.text)
+        frame = self._abilities(_key(self._config.switches)).frame
+        return Attribution("".join([draft.text]), runs, conversation, frame, trained, counted)
+
     def _attribute(
         self,
         conversation: Conversation,
@@ -148,12 +213,10 @@ class TemplateLayout:
             trained: Turns that may be trained; None for all.
             counted: Turns that the ledger of this rendering counts; None for all.
         """
-        runs: Any = runs_of(draft.text)
-        frame = self._abilities(_key(self._config.switches)).frame
-        attribution = Attribution("".join([draft.text]), runs, conversation, frame, trained, counted)
-        rendered = attribution.run()
+        attribution = self._look(conversation, draft, trained, counted)
+        rendered = attribution.rendered
         rendered.read = characters_read(conversation, counted)
-        present = {number for item in draft.items for number in item.turns}
+        present = {number for item in draft.items for number in item.turns} | set(counted or ())
         lost: set[int] = set()
         missing: dict[int, int] = {}
         for number, expected in expected_characters(conversation, draft.form).items():
@@ -162,7 +225,7 @@ class TemplateLayout:
             if absent > 0 and unit.turn in present:
                 if counted is None or unit.turn in counted:
                     missing[unit.kind] = missing.get(unit.kind, 0) + absent
-                if unit.kind == REASONING:
+                if unit.kind == REASONING and (counted is None or unit.turn in counted):
                     lost.add(unit.turn)
         for kind, count in missing.items():
             rendered.counts[f"missing:{kind}"] = count
@@ -180,45 +243,19 @@ class TemplateLayout:
         self, conversation: Conversation, draft: _Draft, turns: list[int], switches: Mapping[str, Any]
     ) -> _Draft | None:
         """The draft with the turns that lost their reasoning as the template writes them when they are the last."""
-        of_turn = {number: item for item in draft.items for number in item.turns}
-        whole = self._stretches(conversation, draft.text)
+        whole = self._look(conversation, draft).stretches
         parts: list[str] = []
         at = 0
         for turn in turns:
-            alone = self._rendered([Numbered({"role": "user", "content": ASKED}, ()), of_turn[turn]], [], switches)
-            mine, theirs = whole.get(turn), self._stretches(conversation, alone).get(turn)
+            if (alone := self._alone(draft, turn, switches)) is None:
+                return None
+            mine, theirs = whole.get(turn), self._look(conversation, alone).stretches.get(turn)
             if mine is None or theirs is None or mine[0] < at:
                 return None
-            parts += [draft.text[at : mine[0]], alone[theirs[0] : theirs[1]]]
+            parts += [draft.text[at : mine[0]], alone.text[theirs[0] : theirs[1]]]
             at = mine[1]
         made = concat([*parts, draft.text[at:]])
         return _Draft(Traced("".join([made]), runs_of(made)), draft.items, draft.form)
-
-    def _stretches(self, conversation: Conversation, text: Traced) -> dict[int, tuple[int, int]]:
-        """Where each agent's turn stands between its header and its stop token, by the number of the turn."""
-        runs: Any = runs_of(text)
-        frame = self._abilities(_key(self._config.switches)).frame
-        spans = Attribution(text, runs, conversation, frame).run().spans
-        turn_at = {start: conversation.units[mark >> 1].turn for start, _, mark in runs if mark >= 0}
-        found: dict[int, tuple[int, int]] = {}
-        begin: int | None = None
-        last = 0
-        current: int | None = None
-        starts = sorted(turn_at)
-        position = 0
-        for start, end, _, subtype, *_ in spans:
-            if subtype == "header":
-                begin, current = end, None
-            while position < len(starts) and starts[position] < end:
-                current = turn_at[starts[position]]
-                position += 1
-            if subtype in ("stop", "untrained") and begin is not None and current is not None and subtype == "stop":
-                found.setdefault(current, (begin, start))
-                begin = None
-            last = end
-        if begin is not None and current is not None:
-            found.setdefault(current, (begin, last))
-        return found
 
     def _per_turn(
         self, conversation: Conversation, tools: tuple[str, ...], switches: Mapping[str, Any]
@@ -239,13 +276,19 @@ class TemplateLayout:
             if end in waiting and end in lost:
                 whole.add(end)  # its loss is counted; there is no rendering that keeps it
             done |= whole
-            seen = {n for n in range(end + 1) if n not in agents} - told
+            last = len(conversation.turns) if not ends else end + 1
+            seen = {n for n in range(last) if n not in waiting} - told
             told |= seen
             rendered, _ = self._attribute(conversation, draft, whole, whole | seen)
             rows.append((end, self._finished(rendered, draft, "per_turn")))
             skipped = [n for n in waiting if n < end and n not in done]
             ends = sorted({*ends, *skipped})
         return [rendered for _, rendered in sorted(rows, key=lambda row: row[0])]
+
+
+def _missing(rendered: Rendered) -> Iterator[int]:
+    """Characters that a rendering left out, by type."""
+    return (count for name, count in rendered.counts.items() if name.startswith("missing:"))
 
 
 def _key(switches: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:

@@ -28,6 +28,7 @@ CALLING = re.compile(
 THINKING = re.compile(r"</?(?:think|thinking|thought)>")
 """Markup that a parser left in a message: such a message is detected, also where others came structured. Think tags
 beside reasoning that the source keeps apart are only text."""
+_OPENING = re.compile(r"\s*<(think|thinking|thought)>")
 RESULT = re.compile(r"\s*(?:<(?:tool_response|tool_result|observation)\b|Observation[ \d]{0,4}:)")
 """What a user message begins with that carries a result."""
 CUT_OFF = ("length", "aborted")
@@ -179,7 +180,7 @@ def _reasoning(step: Step) -> Piece | None:
 
 def _message(step: Step, structured: bool) -> Piece | None:
     """Visible text of an agent's turn: an answer, preamble, or flattened text for detection."""
-    message, calls = step.message, bool(step.tool_calls)
+    message, calls = _without_repeated(step.message, step.reasoning_content), bool(step.tool_calls)
     if not message:
         return None
     if step.answer:
@@ -191,6 +192,14 @@ def _message(step: Step, structured: bool) -> Piece | None:
     else:
         piece = Piece(message, ANSWER, "message")
     return piece if step.trained else replace(piece, subtype="untrained")
+
+
+def _without_repeated(message: str | None, reasoning: str | None) -> str | None:
+    """The message without a think block at its start that says again what the source keeps apart."""
+    if not message or not reasoning or not (opening := _OPENING.match(message)):
+        return message
+    words, closing, rest = message[opening.end() :].partition(f"</{opening[1]}>")
+    return rest.lstrip("\n") if closing and words.strip() == reasoning.strip() else message
 
 
 def _goes_on(before: Turn, turn: Turn) -> bool:

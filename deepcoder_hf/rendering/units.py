@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from deepcoder_hf.errors import RecordError
 from deepcoder_hf.rendering.turns import ACTION, ANSWER, OTHER, REASONING, Piece, Turn
 from deepcoder_hf.spans.resolve import SpanTuple
 from deepcoder_hf.spans.types import TYPE_IDS
@@ -75,6 +76,9 @@ def typed_conversation(turns: Sequence[Turn], found: Iterator[list[SpanTuple]]) 
     Args:
         turns: Turns in order.
         found: What detection found in each piece without a type, in their order (reasoning, then content of a turn).
+
+    Raises:
+        RecordError: A turn that was cut off ends inside a flattened call (`unfinished_call`).
     """
     conversation = Conversation()
     units = conversation.units
@@ -92,7 +96,27 @@ def typed_conversation(turns: Sequence[Turn], found: Iterator[list[SpanTuple]]) 
             text = call.function_name.strip() + call.arguments.strip()  # what is counted of them
             units.append(Unit(text, ACTION, subtype, 1.0, "", "structure", number, True))
         conversation.turns.append(typed)
+    for typed in conversation.turns:  # after the last piece is typed: `found` serves the next conversation too
+        if not typed.turn.whole and typed.content and not typed.calls:
+            _refuse_unfinished(units[typed.content[-1]])
     return conversation
+
+
+def _refuse_unfinished(last: Unit) -> None:
+    """A flattened call at the end of a turn that was cut off must be whole.
+
+    Raises:
+        RecordError: It is not (`unfinished_call`).
+    """
+    text = last.text.rstrip()
+    if last.kind != ACTION or text.endswith((">", "```")):
+        return
+    pairs = [(text.count(opening), text.count(closing)) for opening, closing in ("{}", "[]", "()")]
+    if any(opening != closing for opening, closing in pairs) or not any(opening for opening, _ in pairs):
+        raise RecordError(
+            f"the model was cut off inside a call of its text ({text[-60:]!r}); such a call must not be trained",
+            "unfinished_call",
+        )
 
 
 def _units(piece: Piece, found: Iterator[list[SpanTuple]], turn: int, by_agent: bool) -> Iterator[Unit]:

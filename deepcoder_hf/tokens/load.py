@@ -44,6 +44,8 @@ def chat_facts(name: str) -> ChatFacts:
     template = tokenizer.chat_template
     if isinstance(template, dict):
         template = template.get("default")
+    if not isinstance(template, str):
+        template = None
     return ChatFacts(template, special, getattr(tokenizer, "response_template", None))
 
 

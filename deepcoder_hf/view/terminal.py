@@ -19,6 +19,7 @@ STYLES = {
     "other": "bright_black",
 }
 LEDGER_NOTES = {
+    "context_lost": "of system and user left out by the template",
     "escaped": "control tokens escaped",
     "empty_think": "empty think blocks put in by the template",
     "dropped_turns": "empty agent turns left out",
@@ -74,7 +75,7 @@ def _ratios(report: Mapping[str, Any]) -> Table | None:
     return table
 
 
-def _ledger(report: Mapping[str, Any]) -> Table | None:
+def _ledger(report: Mapping[str, Any]) -> Group | None:
     """What became of the source's words, and what was added or left out on the way."""
     ledger = report["ledger"]
     kinds = [kind for kind in STYLES if kind in ledger]
@@ -82,18 +83,21 @@ def _ledger(report: Mapping[str, Any]) -> Table | None:
         return None
     strings = ledger["record_strings"]
     notes = [f"loss {ledger['loss_ratio']:.4%}", f"{strings['unread']:,} of {strings['total']:,} not read"]
+    if strings["rejected"]:
+        notes.append(f"{strings['rejected']:,} in rejects")
     for name, words in LEDGER_NOTES.items():
         if ledger.get(name):
             notes.append(f"{ledger[name]:,} {words}")
     table = Table(title="characters of the source", title_justify="left", title_style="bold", box=None, pad_edge=False)
-    table.caption, table.caption_justify = ", ".join(notes), "left"
     table.add_column("type")
     stages = list(ledger[kinds[0]])
     for name in stages:
         table.add_column(name, justify="right")
     for kind in kinds:
         table.add_row(Text(kind, STYLES[kind]), *(f"{ledger[kind][stage]:,}" for stage in stages))
-    return table
+    unread = ", ".join(f"{path} ({n:,})" for path, n in list(ledger["unread_paths"].items())[:8])
+    lines = [Text(", ".join(notes))] + ([Text(safe_text(f"not read, by characters: {unread}"))] if unread else [])
+    return Group(table, *lines)
 
 
 def _reasons(report: Mapping[str, Any]) -> Table | None:

@@ -20,6 +20,8 @@ from deepcoder_hf.readers import TrajectoryParser
 from deepcoder_hf.readers.containers import iter_records
 from deepcoder_hf.readers.containers.files import find_files
 
+pytestmark = pytest.mark.slow
+
 PYTHON = os.environ.get("DEEPCODER_HF_TRL_PYTHON", sys.executable)
 """Interpreter that has trl, where it is not the one of the tests."""
 N_CONVERSATIONS = 12

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import random
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,7 @@ def changed(record: Any, path: tuple[Any, ...], new: Any) -> Any:
 
 
 def silent_leaves(record: dict[str, Any], name: str) -> list[str]:
-    """Strings that are claimed or unread and whose loss changes nothing."""
+    """Strings that are claimed or unread and whose loss changes nothing, though no other string says the same."""
     reader = READERS[name]
     found = reader.read(record)
     table = {**fields.IGNORED, **getattr(reader, "IGNORED", {})}
@@ -84,11 +85,13 @@ def silent_leaves(record: dict[str, Any], name: str) -> list[str]:
     strings = [path for path in places(record) if isinstance(at(record, path), str)]
     assert len(strings) == len(given)
     before = content_of(record, name)
+    said = Counter(at(record, path).strip() for path in strings)
     return [
         f"{leaf.status} {leaf.path}: {at(record, path)!r:.60}"
         for path, leaf in zip(strings, given, strict=True)
         if leaf.status in ("claimed", "unread")
         and at(record, path).strip()
+        and said[at(record, path).strip()] == 1
         and content_of(changed(record, path, ""), name) == before
     ]
 

@@ -81,6 +81,7 @@ PUBLISHED = sorted(FOLDER.glob("*.jinja")) if FOLDER else []
 LONG = "1 MB content"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not PUBLISHED, reason="TRL is not installed, and CHAT_TEMPLATES names no folder of .jinja files")
 @pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.stem)
 def test_published_templates_are_rendered_with_complete_provenance(path: Path) -> None:
