@@ -17,7 +17,7 @@ from deepcoder_hf.errors import RecordError, TokenizerError
 from deepcoder_hf.spans.columns import subtype_codes
 from deepcoder_hf.spans.types import TYPE_IDS
 from deepcoder_hf.tokens.recorded import vocabulary_of
-from deepcoder_hf.tokens.tokenizer import TrajectoryTokenizer
+from deepcoder_hf.tokens.tokenizer import TrajectoryTokenizer, cached_tokenizer
 from deepcoder_hf.tokens.typed import TypedTokens, type_tokens
 
 COMPARED = ("input_ids", "token_types", "reasoning_mask", "action_mask", "labels")
@@ -118,7 +118,7 @@ class Recomputation:
                 model_name=name, engine="reference", add_special_tokens=special, append_eos=append_eos
             )
             try:
-                self._tokenizers[key] = TrajectoryTokenizer(config)
+                self._tokenizers[key] = cached_tokenizer(config)
             except TokenizerError as error:
                 self._tokenizers[key] = f"{error}; name the tokenizer with --model (model_name=...)"
         return self._tokenizers[key]

@@ -18,6 +18,7 @@ KINDS: dict[str, str] = {
     "made_up_id": "an id that the format demands and the source does not have",
     "metadata": "facts beside the steps (reward, model, licence, ...)",
     "name": "the name of a participant or of a result's tool",
+    "think_tag": "a think tag that stands in a text, where reasoning is told by such tags",
     "nameless_call": "a call without a name (code, a command), which got the name of its language or 'code'",
     "other_tokens": "rows whose tokens come out differently where the other tool tokenises each segment alone",
     "reasoning": "reasoning",

@@ -48,6 +48,8 @@ def _messages(turn: Turn, losses: Losses) -> Iterator[dict[str, Any]]:
     if turn.role != "assistant":
         yield {"role": turn.role, "content": turn.content}
         return
+    if "</think>" in turn.content or "</think>" in (turn.reasoning or ""):
+        losses.add("think_tag")
     if (said := thought(turn)) or not turn.calls:
         yield {"role": "assistant", "content": said, "loss": turn.trained}
     for call in turn.calls:

@@ -25,6 +25,8 @@ MESSAGES = ("message", "content")
 NAMES = ("name", "tool", "tool_name", "function", "type")
 STEP_ANSWERS = ("final_answer", "answer")
 """The answer of a step is the agent's own; that of a record is often the label of its task."""
+IGNORED = {"final_answer": "again: the answer that a step says"}
+"""What may be said twice (readers/claims.py)."""
 MARKS = frozenset({*THOUGHTS, *ACTIONS, "tool_calls", "observation", "final_answer"})
 
 

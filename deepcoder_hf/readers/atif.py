@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from deepcoder_hf.errors import RecordError
-from deepcoder_hf.readers import fields
+from deepcoder_hf.readers import fields, turns
 from deepcoder_hf.readers.fields import Record
+from deepcoder_hf.readers.taken import is_small
 from deepcoder_hf.trajectory import Observation, Source, Step, ToolCall, Trajectory
 
 SCHEMA = "ATIF"
 SOURCES: dict[str, Source] = {"system": "system", "user": "user", "agent": "agent"}
+THOUGHTS = ("reasoning_content", "reasoning", "thinking", "thought")
+OUTPUTS = ("stderr", "error_output", "stdout")
+"""Keys of `extra` that say what a text is: what the model thought, what a command gave beside its result."""
+NOTE = "a small note of the program that wrote the file"
+RAW = "the arguments as the model wrote them are read"
 MAX_DEPTH = 20
 """How deep sub-agents of sub-agents are read."""
 IGNORED = {
     "**steps[].source": "structure, not text",
-    "**steps[].extra": "notes of the program that wrote the file about a step",
-    "**steps[].tool_calls[].extra": "notes of the program that wrote the file about a call",
-    "**steps[].observation.results[].extra": "notes of the program that wrote the file about a result",
     "**steps[].observation.results[].subagent_trajectory_ref": "where a sub-agent's own trajectory stands",
     "**steps[].model_name": "the model of a step; that of the agent stands in the metadata",
     "**steps[].reasoning_effort": "a setting of the model",
@@ -70,6 +74,55 @@ def first_error(record: Record) -> str | None:
     except RecursionError:
         return "document: sub-agents are nested too deep"
     return None
+
+
+def left_out(record: Record) -> list[tuple[Any, str]]:
+    """Small notes under `extra`; what is longer there counts as unread unless its key says what it is."""
+    found = [(text, NOTE) for text in _notes(record, MAX_DEPTH) if is_small(text)]
+    return [*found, *((arguments, RAW) for arguments in _parsed_again(record, MAX_DEPTH))]
+
+
+def _parsed_again(record: Record, depth: int) -> Iterator[Any]:
+    """Arguments of calls whose raw text is noted, and read instead."""
+    for step in turns.objects_of(record.get("steps")):
+        written = _raw_arguments(step.get("extra"))
+        yield from (
+            call.get("arguments")
+            for call in turns.objects_of(step.get("tool_calls"))
+            if str(call.get("tool_call_id")) in written
+        )
+    for child in turns.objects_of(record.get("subagent_trajectories")) if depth else ():
+        yield from _parsed_again(child, depth - 1)
+
+
+def _notes(record: Record, depth: int) -> Iterator[str]:
+    """The strings under `extra` of steps, calls and results, but those whose key says what they are."""
+    for step in turns.objects_of(record.get("steps")):
+        results = turns.objects_of(turns.object_of(step.get("observation")).get("results"))
+        for item in (step, *turns.objects_of(step.get("tool_calls")), *results):
+            yield from _strings(item.get("extra"))
+    for child in turns.objects_of(record.get("subagent_trajectories")) if depth else ():
+        yield from _notes(child, depth - 1)
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            if key not in (*THOUGHTS, *OUTPUTS):
+                yield from _strings(item)
+
+
+def _told_beside(extra: Any, keys: tuple[str, ...]) -> list[str]:
+    """Texts under `extra`, or under the name of a program in it, whose key says what they are."""
+    notes = turns.object_of(extra)
+    listed = [notes, *(note for note in notes.values() if isinstance(note, Mapping))]
+    found = [text for note in listed for key in keys if (text := turns.string_of(note.get(key))) and text.strip()]
+    return list(dict.fromkeys(found))
 
 
 def _trajectories(record: Record, parent: str | None, depth: int, error: str | None) -> Iterator[Trajectory]:
@@ -134,7 +187,11 @@ def _steps(raw: Mapping[str, Any], where: str, error: str | None) -> list[Step]:
             prompt_token_ids=_ids(metrics.get("prompt_token_ids")),
             completion_token_ids=_ids(metrics.get("completion_token_ids")),
         )
-        return [step] if _says_something(step) or results else []
+        thoughts = [text for text in _told_beside(raw.get("extra"), THOUGHTS) if text not in (reasoning or "")]
+        if thoughts and not reasoning:
+            step = replace(step, reasoning_content=thoughts.pop(0))
+        before = [Step("agent", None, text, trained=step.trained) for text in thoughts]
+        return [*before, step] if before or _says_something(step) or results else []
     if calls or reasoning:
         raise _invalid(f"{where}: reasoning and calls belong to an agent, got them at {source!r}", error)
     said = [Step(SOURCES[source], message, trained=trained)] if message else []
@@ -182,8 +239,9 @@ def _results(observation: Any, where: str, error: str | None) -> tuple[Observati
     for item in _objects(observation.get("results"), f"{where}: results", error):
         number, content = item.get("source_call_id"), item.get("content")
         text = _text(content, f"{where}: result", error)
-        if text is not None:
-            results.append(Observation(text, str(number) if isinstance(number, str | int) else None))
+        beside = [one for one in _told_beside(item.get("extra"), OUTPUTS) if one.strip() not in (text or "")]
+        named = str(number) if isinstance(number, str | int) else None
+        results += [Observation(one, named) for one in ([] if text is None else [text]) + beside]
     return tuple(results)
 
 

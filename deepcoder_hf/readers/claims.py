@@ -4,7 +4,7 @@ The denominator is the record itself, not what a reader chose to look at. A stri
 
 - claimed where the very object stands in a step, a tool or an id of a trajectory, or where its text stands inside a
   text that the reader put together (arguments written as JSON, parts joined);
-- repeated where a whole text of a step has the same text;
+- repeated where a whole text of a step has the same text, or its own message says it too;
 - noted where it is a small fact (an id, a name, a score) that stands in the metadata only; a text there, or words of a
   model, are unread, for no row trains them;
 - ignored where a table of path patterns gives the reason why the reader leaves it out (`reason_to_ignore`), or, where
@@ -137,7 +137,7 @@ def _joined(strings: Sequence[_String], places: Sequence[int], taken: Taken) -> 
     for place in places:
         path, text, around = strings[place]
         pieces = lists[path, _list_of(path, around)]
-        if "[]" in path and 1 < len(pieces) and len(text.strip()) < LONG:
+        if "[]" in path and len(pieces) > 1 and len(text.strip()) < LONG:
             own = next(number for number, piece in enumerate(pieces) if piece is text)
             if any(taken.holds_run(pieces, own, between) for between in ("", "\n", "\n\n")):
                 yield place
@@ -163,7 +163,7 @@ def _status(
     if taken.is_noted(text):
         return "noted", ""
     if len(text.strip()) < LONG:
-        return ("claimed" if taken.holds_short(text, around) else "unread"), ""
+        return ("repeated", "its own message says it too") if taken.holds_short(text, around) else ("unread", "")
     if taken.is_whole(text):
         return "repeated", "the same text stands elsewhere in the record and is read there"
     return ("claimed" if taken.holds(text) else "unread"), ""
@@ -175,7 +175,7 @@ def reason_to_ignore(path: str, table: tuple[tuple[str, str], ...], text: str = 
     A pattern is a path in which `*` stands for one key or index and `**` for any number of them; it also covers what
     lies below it. A pattern without a dot, `timestamp`, matches a key of that name at any depth. `=timestamp` covers
     less: only a string directly there, and only one that is a value rather than a text (`is_small`). `^answer` covers
-    a string of any length directly at that key of the record itself, and the values of lists there.
+    a string of any length directly at that key of the record itself, or in lists there.
 
     Args:
         path: Where the string stands.
@@ -190,7 +190,7 @@ def reason_to_ignore(path: str, table: tuple[tuple[str, str], ...], text: str = 
 def _reasons(path: str, table: tuple[tuple[str, str], ...]) -> tuple[tuple[str, bool], ...]:
     """The reasons of the patterns that match a path, each with whether it holds for values only."""
     found = ((reason, pattern) for pattern, reason in table if _expression(pattern).fullmatch(path))
-    return tuple((reason, pattern[0] == SMALL or (pattern[0] == LABEL and path[-1] == "]")) for reason, pattern in found)
+    return tuple((reason, pattern.startswith(SMALL)) for reason, pattern in found)
 
 
 @lru_cache(maxsize=4096)
@@ -250,6 +250,7 @@ def _count_known(record: Any, taken: Taken, names: _Names, claims: Claims) -> bo
         False where some leaf needs a closer look; what was counted then says nothing.
     """
     objects, noted, whole, small = taken.objects, taken.noted, names.whole, names.small
+    top = record if isinstance(record, Mapping) else {}
     claimed = ignored = n_noted = 0
     stack: list[tuple[Any, str, bool | None]] = [(record, "", None)]
     while stack:
@@ -258,14 +259,16 @@ def _count_known(record: Any, taken: Taken, names: _Names, claims: Claims) -> bo
         if kind is str:
             if state or id(item) in objects or not item or item.isspace():
                 claimed += len(item)
-            elif state is False or (key in small and is_small(item)):
+            elif (
+                state is False
+                or (key in small and is_small(item))
+                or (key in names.labels and id(item) == id(top.get(key)))
+            ):
                 ignored += len(item)
             elif id(item) in noted:
                 n_noted += len(item)
-            elif not (key in names.labels and type(record) is dict and record.get(key) is item):
-                return False
             else:
-                ignored += len(item)
+                return False
         elif kind is dict:
             if id(item) in objects:
                 state = True

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from deepcoder_hf.errors import RecordError
-from deepcoder_hf.readers import sessions, tree
-from deepcoder_hf.readers.codex_items import Item, steps_of, unread_parts, user_text
+from deepcoder_hf.readers import sessions, tree, turns
+from deepcoder_hf.readers.codex_items import SHOWN, Item, displayed, steps_of, strings_in, unread_parts, user_text
 from deepcoder_hf.readers.fields import Record, verbatim
 from deepcoder_hf.trajectory import Step, Trajectory
 
 DISPLAY = "the log of what was displayed; what the model wrote and saw stands in the items"
+OWN_CALLS = ("exec_command_", "mcp_tool_call_", "patch_apply_")
 SETTINGS = "settings of the harness"
 ROLLED_BACK = "abandoned branch: the user went back and went on elsewhere"
 _PROMPTS = ("user_instructions", "developer_instructions")
@@ -50,6 +51,9 @@ class _Rollout:
     dropped: Counter[str] = field(default_factory=Counter)
     n_aborted: int = 0
     left_out: list[tuple[Any, str]] = field(default_factory=list)
+    calls: list[Mapping[str, Any]] = field(default_factory=list)
+    """Displayed calls and results."""
+    rolled_back: list[Item] = field(default_factory=list)
 
 
 def matches(record: Record) -> bool:
@@ -73,7 +77,7 @@ def read(record: Record) -> list[Trajectory]:
         if (trajectory := _trajectory(rollout, number, context, name)) is not None
     ]
     if not found:
-        message = "expected a rollout with an assistant turn, got none; it may hold displayed events only"
+        message = "expected a rollout with an assistant turn, got none; drop it"
         raise RecordError(message, "no_assistant_turn")
     first = replace(found[0], metadata={**found[0].metadata, **sessions.session_facts(record)})
     return [first, *found[1:]]
@@ -106,7 +110,36 @@ def _rollout(events: list[Mapping[str, Any]]) -> _Rollout:
             rollout.contexts[-1].items.append(event)
         elif kind is None and "instructions" in event:
             _add_meta(rollout, event)
+    _drop_twins(rollout)
     return rollout
+
+
+def _drop_twins(rollout: _Rollout) -> None:
+    """Take out what was displayed of items that are there themselves."""
+    items = [item for context in rollout.contexts for item in (*context.before, *context.items)]
+    own = [item for item in (*items, *rollout.rolled_back) if SHOWN not in item]
+    texts = {text.strip() for item in own for text in strings_in(item)}
+    joined = "\0".join(texts)
+    numbers = {item.get("call_id") for item in own if isinstance(item.get("call_id"), str)}
+    for context in rollout.contexts:
+        kept = []
+        for item in context.items:
+            if SHOWN not in item:
+                kept.append(item)
+                continue
+            text = item[SHOWN]
+            if text.strip() not in texts and text.strip() not in joined:
+                kept.append(item)
+            else:
+                rollout.left_out.append((text, DISPLAY))
+        context.items = kept
+    rollout.left_out += [(call, DISPLAY) for call in rollout.calls if turns.string_of(call.get("call_id")) in numbers]
+
+
+def _is_own_call(payload: Mapping[str, Any]) -> bool:
+    """Whether an event tells a call or its result, which is left out only where an item tells it, too."""
+    kind = payload.get("type")
+    return isinstance(kind, str) and kind.startswith(OWN_CALLS)
 
 
 def _add_line(rollout: _Rollout, kind: str, payload: Mapping[str, Any]) -> None:
@@ -123,7 +156,14 @@ def _add_line(rollout: _Rollout, kind: str, payload: Mapping[str, Any]) -> None:
         before = [item for item in history if isinstance(item, Mapping)] if isinstance(history, list) else []
         rollout.contexts.append(_Context(before, _text(payload, "message")))
     else:
-        rollout.left_out.append((payload, DISPLAY))
+        shown = displayed(payload)
+        if shown is not None:
+            rollout.contexts[-1].items.append(shown)
+            rollout.left_out.append(({k: v for k, v in payload.items() if v is not shown[SHOWN]}, DISPLAY))
+        elif _is_own_call(payload):
+            rollout.calls.append(payload)
+        else:
+            rollout.left_out.append((payload, DISPLAY))
         rollout.n_aborted += payload.get("type") == "turn_aborted"
         if payload.get("type") == "thread_rolled_back":
             _roll_back(rollout, payload.get("num_turns"))
@@ -148,13 +188,16 @@ def _add_prompts(rollout: _Rollout, payload: Mapping[str, Any], names: tuple[str
 def _roll_back(rollout: _Rollout, n_turns: Any) -> None:
     """Take the last turns of the user, and all that followed, out of the context."""
     items = rollout.contexts[-1].items
-    turns = [place for place, item in enumerate(items) if user_text(item) is not None]
-    if not isinstance(n_turns, int) or isinstance(n_turns, bool) or n_turns < 1 or not turns:
+    told = [place for place, item in enumerate(items) if user_text(item) is not None and SHOWN not in item]
+    told = told or [place for place, item in enumerate(items) if user_text(item) is not None]
+    if not isinstance(n_turns, int) or isinstance(n_turns, bool) or n_turns < 1 or not told:
         return
-    start = turns[-min(n_turns, len(turns))]
+    start = told[-min(n_turns, len(told))]
     rollout.dropped["branches"] += 1
-    rollout.dropped["steps"] += len(items) - start
-    rollout.dropped["characters"] += sum(map(tree.n_chars, items[start:]))
+    own = [item for item in items[start:] if SHOWN not in item] or items[start:]
+    rollout.dropped["steps"] += len(own)
+    rollout.dropped["characters"] += sum(map(tree.n_chars, own))
+    rollout.rolled_back += own
     rollout.left_out += [(item, ROLLED_BACK) for item in items[start:]]
     del items[start:]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +33,14 @@ OPAQUE = {
     "context_compaction": "opaque data of the provider",
 }
 """Items without text, each with the reason why it is in no step."""
+SHOWN = "displayed"
+"""Key of an item that was made of a displayed event: its text."""
+_DISPLAYED = {
+    "agent_message": ("message", "assistant"),
+    "user_message": ("message", "user"),
+    "agent_reasoning": ("text", ""),
+    "agent_reasoning_raw_content": ("text", ""),
+}
 _ROLES = {"user": "user", "assistant": "agent", "system": "system", "developer": "system"}
 
 
@@ -100,6 +108,28 @@ def user_text(item: Item) -> str | None:
     if not isinstance(text, str) or text.lstrip().startswith(("<", "# AGENTS.md")):
         return None
     return text
+
+
+def displayed(payload: Item) -> Item | None:
+    """What an event shows of a message or of reasoning, as an item; older rollouts have it nowhere else."""
+    kind = payload.get("type")
+    key, role = _DISPLAYED.get(kind, ("", "")) if isinstance(kind, str) else ("", "")
+    text = payload.get(key)
+    if not isinstance(text, str) or not text.strip():
+        return None
+    if role:
+        return {"type": "message", "role": role, "content": text, SHOWN: text}
+    place = "content" if kind == "agent_reasoning_raw_content" else "summary"
+    return {"type": "reasoning", place: [{"text": text}], SHOWN: text}
+
+
+def strings_in(value: Any) -> Iterator[str]:
+    """The strings inside a value."""
+    if isinstance(value, str):
+        yield value
+    inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    for item in inside:
+        yield from strings_in(item)
 
 
 def unread_parts(item: Item) -> list[tuple[Any, str]]:

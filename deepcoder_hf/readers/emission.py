@@ -72,11 +72,11 @@ def _joined(parts: Sequence[Part]) -> list[Part]:
 
 
 def _early(parts: Sequence[Part]) -> list[bool]:
-    """For each part, whether it is a text before a call of the turn that does not follow at once."""
+    """For each part, whether it is a text before a call of the turn, and a result or a text lies between."""
     early = []
     has_call, following = False, RESULT
     for part in reversed(parts):
-        early.append(part.place == TEXT and not part.answer and has_call and following != CALL)
+        early.append(part.place == TEXT and not part.answer and has_call and following not in (CALL, REASONING))
         has_call = has_call or part.place == CALL
         following = part.place
     return early[::-1]

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from deepcoder_hf.readers import fields
+from deepcoder_hf.readers.taken import LONG
 
 RESULTS = ("output", "code_results", "browser_results", "search_results")
 """Fields with the result of a tool; those after the first that holds something tell the same once more."""
@@ -34,7 +35,7 @@ def with_parts(message: Mapping[str, Any]) -> dict[str, Any]:
         before, rest = _cut(rest, result)
         parts += [{"type": "thinking", "thinking": before}] if before.strip() else []
         name = tool.get("name") or tool.get("type") or "tool"
-        parts.append({"type": "tool_use", "name": fields.verbatim(name), "input": tool.get("arguments") or ""})
+        parts.append({"type": "tool_use", "name": fields.verbatim(name), "input": _given(tool)})
         parts += [{"type": "tool_result", "content": result}] if result else []
     parts += [{"type": "thinking", "thinking": rest}] if rest.strip() else []
     content = message.get("content")
@@ -43,15 +44,32 @@ def with_parts(message: Mapping[str, Any]) -> dict[str, Any]:
     return {**{key: value for key, value in message.items() if key not in taken}, "content": parts}
 
 
+def _given(tool: Mapping[str, Any]) -> Any:
+    """The arguments of a tool, as they are."""
+    arguments = tool.get("arguments")
+    return "" if arguments is None else arguments
+
+
 def result_of(tool: Mapping[str, Any]) -> str:
     """What a tool gave, as text; JSON where it is an object."""
     given = next((tool[name] for name in RESULTS if tool.get(name) not in (None, "", [], {})), "")
     return "" if given == {"results": []} else fields.verbatim(given)
 
 
+def _found(reasoning: str, result: str) -> int:
+    """Where a result stands: between its marks, after the first of them, or else where no other text can be meant."""
+    text = re.escape(result)
+    own_line = r"" if len(result) >= LONG else r"^[ \t]*"
+    end = r"" if len(result) >= LONG else r"[ \t]*$"
+    for before, after in ((r"<output>\s*", r"\s*</output>"), (r"<output>\s*", end), (own_line, end)):
+        if match := re.search(f"{before}({text}){after}", reasoning, re.MULTILINE):
+            return match.start(1)
+    return -1
+
+
 def _cut(reasoning: str, result: str) -> tuple[str, str]:
     """The reasoning before and after a result that stands in it; all of it is after where the result is not there."""
-    at = reasoning.find(result) if result else -1
+    at = _found(reasoning, result) if result.strip() else -1
     if at < 0:
         return "", reasoning
     opened = _BEFORE.search(reasoning, max(0, at - 25_000), at)

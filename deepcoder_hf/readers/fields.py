@@ -173,13 +173,12 @@ def verbatim(value: Any) -> str:
 def joined(texts: Iterable[str], between: str = "") -> str:
     """Texts of the record as one text, which knows them: for readers/claims.py they are read, however short."""
     pieces = tuple(texts)
-    return "".join(pieces) if len(pieces) < 2 else Written(between.join(pieces), _sources(pieces))
-
-
-def _sources(pieces: tuple[str, ...]) -> tuple[str, ...]:
-    """Pieces, and those that they were joined of themselves."""
-    inner = [text for piece in pieces if type(piece) is Written and type(piece.source) is tuple for text in piece.source]
-    return (*pieces, *inner)
+    if len(pieces) < 2:
+        return "".join(pieces)
+    sources: list[str] = []
+    for piece in pieces:
+        sources += piece.source if type(piece) is Written and type(piece.source) is tuple else (piece,)
+    return Written(between.join(pieces), tuple(sources))
 
 
 def text_of_parts(parts: Iterable[Any], where: str) -> str:

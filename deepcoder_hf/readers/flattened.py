@@ -43,5 +43,6 @@ def steps_of(record: Record, text: str, used: list[str]) -> list[Step]:
         extra = fields.first_text(record, ("input",), used) if "instruction" in used else None  # Alpaca
         steps.append(Step("user", task if extra is None else fields.joined((task, extra), "\n\n")))
     n_given = (system is not None) + (task is not None)
+    held = [given for given in (system, task) if given is not None and given in text]
     own = bool(steps) and len(steps) == n_given and TURN.search(text) is None
-    return [*steps, Step("agent" if own else "text", text)]
+    return [*steps, Step("agent" if own else "text", fields.Written(text, (text, *held)) if held else text)]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from deepcoder_hf.readers import turns
+from deepcoder_hf.trajectory import Step
 
 ATTACHMENT = "attachment://"
+PARSE_ERROR = re.compile(r"tool call arguments:\s*\n\n(.*)\n\nError details:", re.DOTALL)
+"""What Inspect says of a call that it could not parse: `Error parsing the following tool call arguments:` ..."""
 TEXT_KEYS = ("messages", "input", "output", "events", "events_data")
 
 
@@ -60,7 +64,7 @@ def side_conversations(sample: Mapping[str, Any], messages: Sequence[Any]) -> tu
         sample: The sample, references resolved.
         messages: Its messages.
     """
-    known = {key for message in messages if (key := _key(message)) is not None}
+    known = {key for message in messages if (key := key_of(message)) is not None}
     pool = turns.object_of(sample.get("events_data")).get("messages")
     sides: dict[Any, Side] = {}
     tools: list[Any] = []
@@ -69,17 +73,65 @@ def side_conversations(sample: Mapping[str, Any], messages: Sequence[Any]) -> tu
             continue
         given = _input(event, pool if isinstance(pool, list) else [])
         offered = event["tools"] if isinstance(event.get("tools"), list) else []
-        choice = next(iter(turns.objects_of(turns.object_of(event.get("output")).get("choices"))), {})
-        key = _key(choice.get("message"))
-        if key is None:
-            continue
-        if key in known:
-            tools += [tool for tool in offered if tool not in tools]
-            continue
-        for message in given:
-            sides.pop(_key(message), None)
-        sides[key] = Side([*given, choice["message"]], turns.string_of(event.get("role")) or "", offered)
+        role = turns.string_of(event.get("role")) or ""
+        for number, choice in enumerate(choices_of(event)):
+            key = key_of(choice.get("message"))
+            if key is None:
+                continue
+            if key in known:
+                tools += [tool for tool in offered if tool not in tools]
+                continue
+            for message in given if number == 0 else ():
+                sides.pop(key_of(message), None)
+            sides[key] = Side([*given, choice["message"]], role, offered)
+    for choice in choices_of(sample)[1:]:  # answers that were sampled beside the one that was taken
+        key = key_of(choice.get("message"))
+        if key is not None and key not in known:
+            sides.setdefault(key, Side([*_before_last(messages), choice["message"]], "", tools))
     return list(sides.values()), tools
+
+
+def choices_of(holder: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The answers in the output of a sample or an event."""
+    return turns.objects_of(turns.object_of(holder.get("output")).get("choices"))
+
+
+def told(messages: Sequence[Any], where: str, counts: dict[str, Any], known: Any = ()) -> list[Step]:
+    """Steps of messages, with the arguments of calls as the model wrote them where the harness could not parse them.
+
+    Args:
+        messages: The messages.
+        where: What to name in errors.
+        counts: Metadata; see `turns.steps_of`.
+        known: Keys of messages that are trained elsewhere; None for a conversation that is not trained at all.
+    """
+    steps: list[Step] = []
+    for number, message in enumerate(messages):
+        whole, is_known = _with_raw(message)
+        trained = is_known and known is not None and key_of(message) not in known
+        steps += turns.message_steps(whole, f"{where}[{number}]", counts, trained=trained)
+    return steps
+
+
+def _with_raw(message: Any) -> tuple[Any, bool]:
+    """A message with the raw arguments of calls that could not be parsed; whether all of them are known."""
+    calls = turns.objects_of(message.get("tool_calls")) if isinstance(message, Mapping) else []
+    if not any(call.get("parse_error") for call in calls):
+        return message, True
+    whole, all_known = [], True
+    for call in calls:
+        found = PARSE_ERROR.search(turns.string_of(call.get("parse_error")) or "")
+        if call.get("parse_error") and call.get("arguments") in (None, "", {}):
+            all_known = all_known and found is not None
+            call = {**call, "arguments": found[1] if found else ""}
+        whole.append(call)
+    return {**message, "tool_calls": whole}, all_known
+
+
+def _before_last(messages: Sequence[Any]) -> list[Any]:
+    """The messages before the last one of the agent."""
+    last = next((n for n in reversed(range(len(messages))) if key_of(messages[n]) is not None), len(messages))
+    return list(messages[:last])
 
 
 def _input(event: Mapping[str, Any], pool: list[Any]) -> list[Any]:
@@ -95,7 +147,7 @@ def _input(event: Mapping[str, Any], pool: list[Any]) -> list[Any]:
     return found
 
 
-def _key(message: Any) -> Any:
+def key_of(message: Any) -> Any:
     """What tells an assistant's message: its text and calls, whatever ids a provider gave it."""
     if not isinstance(message, Mapping) or message.get("role") != "assistant":
         return None
@@ -103,4 +155,6 @@ def _key(message: Any) -> Any:
     content, told = message.get("content"), [str((call.get("id"), call.get("function"))) for call in calls]
     if content in (None, "", []) and not told:
         return None
-    return repr(content), *told
+    texts = [part.get("text") for part in turns.objects_of(content) if part.get("type") == "text"]
+    said = "".join(text for text in texts if isinstance(text, str))
+    return said or (content if isinstance(content, str) else repr(content)), *told

@@ -14,10 +14,25 @@ from typing import Any
 from deepcoder_hf.errors import RecordError
 from deepcoder_hf.readers import fields, turns
 from deepcoder_hf.readers.fields import Record
-from deepcoder_hf.readers.inspect_events import references, resolved, side_conversations
+from deepcoder_hf.readers.inspect_events import choices_of, key_of, references, resolved, side_conversations, told
 from deepcoder_hf.trajectory import Trajectory
 
 SAMPLE_MARKS = frozenset(("target", "scores", "events", "output", "model_usage", "attachments"))
+_MESSAGE = {
+    "source": "structure, not text",
+    "model": "name of the model",
+    "metadata": "notes of the harness",
+    "error.type": "structure, not text",
+    "content[].internal": "opaque data of the provider",
+    "content[].signature": "opaque data of the provider",
+    "content[].citations": "sources that the provider notes",
+    "content[].tool_type": "structure, not text",
+    "content[].context": "name of a server",
+    "tool_calls[].view": "how the user interface shows the call",
+    "tool_calls[].internal": "opaque data of the provider",
+    "tool_calls[].parse_error": "an error of the harness's parser; the arguments that it names are read",
+    "internal": "opaque data of the provider",
+}
 _SAMPLE = {
     "events": "the course of the run; its calls of models are read",
     "events_data": "messages that the events share",
@@ -29,9 +44,8 @@ _SAMPLE = {
     "target": "a label of the task",
     "choices": "the answers to choose from, which the prompt tells",
     "input": "the task, which the messages tell",
-    "output.choices[].message": "the last message again",
     "output.model": "name of the model",
-    "output.completion": "the last message again",
+    "output.completion": "again: the last message",
     "output.choices[].stop_reason": "why the model stopped",
     "output.error": "an error of the run",
     "error": "an error of the run",
@@ -43,20 +57,11 @@ _SAMPLE = {
     "invalidation": "a note on the log",
     "started_at": "a time",
     "completed_at": "a time",
-    "messages[].source": "structure, not text",
-    "messages[].model": "name of the model",
-    "messages[].metadata": "notes of the harness",
-    "messages[].error.type": "structure, not text",
-    "messages[].content[].internal": "opaque data of the provider",
-    "messages[].content[].signature": "opaque data of the provider",
-    "messages[].content[].reasoning": "reasoning that the provider redacted",
-    "messages[].content[].citations": "sources that the provider notes",
-    "messages[].content[].tool_type": "structure, not text",
-    "messages[].content[].context": "name of a server",
-    "messages[].tool_calls[].view": "how the user interface shows the call",
-    "messages[].tool_calls[].internal": "opaque data of the provider",
-    "messages[].tool_calls[].parse_error": "an error of the harness's parser",
-    "messages[].internal": "opaque data of the provider",
+    **{
+        f"{message}.{key}": why
+        for message in ("messages[]", "output.choices[].message")
+        for key, why in _MESSAGE.items()
+    },
 }
 IGNORED = {
     **{f"samples[].{name}": reason for name, reason in _SAMPLE.items()},
@@ -104,7 +109,20 @@ def read(record: Record) -> list[Trajectory]:
 def left_out(record: Record) -> list[tuple[Any, str]]:
     """References to attachments, whose texts are read in their place."""
     samples = turns.objects_of(record["samples"]) if isinstance(record.get("samples"), list) else [record]
-    return [(text, "a reference to a text that is read") for s in samples for text in references(s.get("messages"))]
+    read_in = [part for s in samples for part in (s.get("messages"), turns.object_of(s.get("output")).get("choices"))]
+    found: list[tuple[Any, str]] = [
+        (text, "a reference to a text that is read") for p in read_in for text in references(p)
+    ]
+    for sample in samples:
+        known = {key for message in turns.objects_of(sample.get("messages")) if (key := key_of(message)) is not None}
+        said = [choice.get("message") for choice in choices_of(sample)]
+        found += [(message, "again: the last message") for message in said if key_of(message) in known]
+        messages = [*turns.objects_of(sample.get("messages")), *turns.objects_of(said)]
+        parts = [part for message in messages for part in turns.objects_of(message.get("content"))]
+        found += [
+            (p.get("reasoning"), "reasoning that the provider redacted") for p in parts if p.get("redacted") is True
+        ]
+    return found
 
 
 def _sample(sample: Record, run: Mapping[str, Any]) -> list[Trajectory]:
@@ -113,13 +131,18 @@ def _sample(sample: Record, run: Mapping[str, Any]) -> list[Trajectory]:
     messages = whole.get("messages")
     if not isinstance(messages, list):
         raise RecordError(f"messages: expected a list, got {type(messages).__name__}", "empty_messages")
-    steps = turns.steps_of(messages, "messages", counts)
+    choices = choices_of(whole)
+    first = choices[0].get("message") if choices else None
+    if key_of(first) is not None and key_of(first) not in {key_of(message) for message in messages}:
+        messages = [*messages, first]
+    steps = told(messages, "messages", counts)
     spoken = next((n for n in reversed(range(len(steps))) if steps[n].source == "agent"), None)
-    choice = next(iter(turns.objects_of(turns.object_of(whole.get("output")).get("choices"))), {})
+    choice = choices[0] if choices else {}
     if spoken is not None and isinstance(choice.get("stop_reason"), str):
         reason = {"max_tokens": "length", "model_length": "length"}.get(choice["stop_reason"], choice["stop_reason"])
         steps[spoken] = replace(steps[spoken], finish_reason=reason)
     sides, tools = side_conversations(whole, messages)
+    seen = {key for message in messages if (key := key_of(message)) is not None}
     base = Trajectory(
         steps=tuple(steps),
         source_format="inspect_log",
@@ -130,9 +153,10 @@ def _sample(sample: Record, run: Mapping[str, Any]) -> list[Trajectory]:
     )
     found: list[Trajectory] = []
     for side in sides:
-        told = turns.steps_of(side.messages, "events[].input", {}, trained=side.role != "grader")
+        steps = told(side.messages, "events[].input", {}, known=None if side.role == "grader" else seen)
+        seen |= {key for message in side.messages if (key := key_of(message)) is not None}
         facts = {"kind": "side_chain", **({"role": side.role} if side.role else {})}
-        one = replace(base, steps=tuple(told), metadata=facts, trajectory_id=None, parent_id=base.trajectory_id)
+        one = replace(base, steps=tuple(steps), metadata=facts, trajectory_id=None, parent_id=base.trajectory_id)
         found.append(replace(one, tools=turns.definitions(side.tools)))
     if spoken is not None or not found:
         turns.require_agent(base.steps)

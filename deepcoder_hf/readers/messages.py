@@ -76,7 +76,7 @@ def read(record: Record) -> Trajectory:
             "no_assistant_turn",
         )
     return Trajectory(
-        steps=tuple(steps),
+        steps=tuple(_ended(steps, turn_facts.finish_reason(record))),
         source_format="messages",
         trajectory_id=fields.identifier(record, fields.ID_FIELDS),
         group_id=fields.identifier(record, fields.GROUP_FIELDS),
@@ -178,6 +178,14 @@ def _marked(found: list[Step], message: Mapping[str, Any]) -> list[Step]:
     return (
         found if name is None and reason is None else [*found[:-1], replace(found[-1], name=name, finish_reason=reason)]
     )
+
+
+def _ended(steps: list[Step], reason: str | None) -> list[Step]:
+    """The steps, of which the agent's last ended for the reason that stands beside the messages."""
+    last = max(number for number, step in enumerate(steps) if step.source == "agent")
+    if reason is not None and steps[last].finish_reason is None:
+        steps[last] = replace(steps[last], finish_reason=reason)
+    return steps
 
 
 def _tool(message: Mapping[str, Any], text: str) -> Step:

@@ -235,4 +235,5 @@ def _shown(event: Mapping[str, Any], where: str) -> str:
         return "" if outputs in (None, "", {}, []) else fields.verbatim(outputs)
     text = framed(text, extras.get("metadata"))
     told = [turns.string_of(extras.get(name)) for name in (*ERRORS, *(() if text.strip() else PAGES))]
-    return "\n".join([part for part in (text, *(one for one in told if one and one not in text)) if part])
+    beside = [one for one in told if one and one not in text]
+    return fields.joined([part for part in (text, *beside) if part], "\n") if beside else text

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from deepcoder_hf.readers.fields import joined
 from deepcoder_hf.trajectory import Observation, Step, ToolCall, Trajectory
 
 
@@ -151,4 +152,5 @@ def framed(text: str, notes: Any) -> str:
     """
     given = notes if isinstance(notes, Mapping) else {}
     before, after = (given[k] if isinstance(given.get(k), str) else "" for k in ("prefix", "suffix"))
-    return ("" if text.startswith(before) else before) + text + ("" if text.endswith(after) else after)
+    pieces = ("" if text.startswith(before) else before, text, "" if text.endswith(after) else after)
+    return joined(piece for piece in pieces if piece)

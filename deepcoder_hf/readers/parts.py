@@ -32,7 +32,8 @@ def agent_steps(
     """Steps of an agent whose parts stand in one list; a part that cannot follow in a step begins the next.
 
     Consecutive texts are one text. A text before a call is preamble and stands in the step of that call; where
-    reasoning or a result lies between them it becomes reasoning of a step of its own, since the order is kept.
+    a result lies between them it becomes reasoning of a step of its own, and before reasoning it is said in a step of
+    its own, since the order is kept.
 
     Args:
         content: The parts, in order.
@@ -87,11 +88,11 @@ def _ranked(content: Sequence[Any], where: str) -> list[tuple[int, Part]]:
 
 
 def _early(ranked: Sequence[tuple[int, Part]], one_turn: bool) -> list[bool]:
-    """For each part, whether it is a text before a call of its turn that does not follow at once."""
+    """For each part, whether it is a text before a call of its turn, and a result or a text lies between."""
     early = []
     has_call, following = False, RESULT
     for rank, _ in reversed(ranked):
-        early.append(rank == TEXT and has_call and following != CALL)
+        early.append(rank == TEXT and has_call and following not in (CALL, REASONING))
         has_call = rank == CALL or (has_call and (one_turn or rank != RESULT))
         following = rank
     return early[::-1]

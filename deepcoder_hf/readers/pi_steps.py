@@ -72,7 +72,7 @@ def _message(message: Mapping[str, Any], where: str, counts: Counter[str]) -> li
         ]  # fmt: skip
     if role == "bashExecution":
         command, output = (fields.verbatim(message.get(key) or "") for key in ("command", "output"))
-        return [Step("user", f"Ran `{command}`\n```\n{output}\n```")]
+        return [Step("user", fields.Written(f"Ran `{command}`\n```\n{output}\n```", (command, output)))]
     if role in _SUMMARIES:
         return _user(message.get("summary"), where)
     return _user(message.get("content"), where)

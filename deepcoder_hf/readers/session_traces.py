@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,11 +11,13 @@ from deepcoder_hf.errors import RecordError
 from deepcoder_hf.readers import claude_code, codex, fields, messages, otel, pi, sessions
 from deepcoder_hf.readers.claims import claims_of
 from deepcoder_hf.readers.fields import Record
+from deepcoder_hf.readers.taken import Taken, is_small
 from deepcoder_hf.trajectory import Trajectory
 
 MAX_UNREAD = 0.01
 """Most of a trace that may be unread for it to count as read."""
 _HARNESSES: dict[str, Any] = {"claude_code": claude_code, "codex": codex, "pi": pi, "otel": otel}
+CONVERTED = "a trace of a harness that is not known; its texts are read in the messages"
 _MADE = ("messages", "tools", "prompt")
 _FACTS = ("harness", "session_id", "sent_at", "file_path")
 IGNORED = {
@@ -62,7 +64,8 @@ def left_out(record: Record) -> Iterable[tuple[Any, str]]:
     """The trace where it is text, of which the events are read; and what was converted from it."""
     reader, events = _trace(record)
     if reader is None:
-        yield record.get("trace"), "a trace of a harness that is not known; its messages are read"
+        yield from _in_messages(record, events)
+        yield record.get("prompt"), "again: the first message"
         return
     if isinstance(record.get("trace"), str):
         yield record["trace"], "JSON lines, of which each string is read"
@@ -70,6 +73,24 @@ def left_out(record: Record) -> Iterable[tuple[Any, str]]:
         yield from reader.left_out({"events": events})
         yield record.get("trace"), "events that are read; their own fields are accounted for there"
     yield from ((record.get(name), "converted from the trace, which is read") for name in _MADE if name != "tools")
+
+
+def _in_messages(record: Record, events: list[Any]) -> Iterator[tuple[Any, str]]:
+    """The texts of a trace of an unknown harness that the messages hold, and its small facts."""
+    taken = Taken([_converted(record)])
+    inside = list(_strings(events))
+    told = [text for text in inside if is_small(text) or taken.says_again(text)]
+    yield from ((text, CONVERTED) for text in told)
+    if sum(map(len, inside)) - sum(map(len, told)) <= MAX_UNREAD * sum(map(len, inside)):
+        yield record.get("trace"), CONVERTED
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    for item in inside:
+        yield from _strings(item)
 
 
 def _trace(record: Record) -> tuple[Any, list[Any]]:

@@ -6,7 +6,7 @@ told twice. Agents that a run managed (`managed_agents`) are trajectories of the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,17 +18,17 @@ from deepcoder_hf.trajectory import Observation, Step, ToolCall, Trajectory
 MARKS = frozenset(("model_input_messages", "model_output_message", "model_output", "code_action", "action_output"))
 STEP_LISTS = ("steps", "memory", "messages", "events")
 IMAGES = ("task_images", "observations_images")
+N_HEAD = 40
+"""Characters by which an output is known that was shortened for the model."""
 CODE = "python_interpreter"
 """The tool whose call is the code of a text."""
 IGNORED = {
     **{f"**{name}[].model_input_messages": "the memory again, as each call was given it" for name in STEP_LISTS},
-    **{f"**{name}[].model_output_message.raw": "the answer of the provider again" for name in STEP_LISTS},
-    **{f"**{name}[].plan": "the plan again, in the words of the harness" for name in STEP_LISTS},
-    **{f"**{name}[].code_action": "the code again, as the harness cut it out of the text" for name in STEP_LISTS},
-    **{f"**{name}[].tool_calls": "the calls again, as the harness understood them" for name in STEP_LISTS},
-    **{f"**{name}[].action_output": "what the action returned, which the observations tell" for name in STEP_LISTS},
+    **{f"**{name}[].model_output_message.raw.model": "name of the model" for name in STEP_LISTS},
+    **{f"**{name}[].model_output_message.raw": "again: the answer of the provider" for name in STEP_LISTS},
     **{f"**{name}[].error.type": "structure, not text" for name in STEP_LISTS},
     **{f"**{name}[].model_output_message.tool_calls[].type": "structure, not text" for name in STEP_LISTS},
+    "output": "again: the final answer",
     "timing": "a time",
     "token_usage": "statistics",
     "state": "how the run ended",
@@ -59,6 +59,33 @@ def read(record: Record) -> Trajectory | list[Trajectory]:
     return found
 
 
+def left_out(record: Record) -> list[tuple[Any, str]]:
+    """What a step tells twice: its code, its calls as the harness understood them, its plan, what its action gave."""
+    managed = record.get("managed_agents")
+    agents = managed.values() if isinstance(managed, Mapping) else managed if isinstance(managed, list) else ()
+    runs = [record, *(agent for agent in agents if isinstance(agent, Mapping) and matches(agent))]
+    return [note for run in runs for step in turns.objects_of(_listed(run)) for note in _again(step)]
+
+
+def _again(step: Mapping[str, Any]) -> list[tuple[Any, str]]:
+    found = _said(step, "steps[]", {})
+    texts = [text for one in found for text in (one.message, *(call.arguments for call in one.tool_calls)) if text]
+    notes: list[tuple[Any, str]] = []
+    code, plan = turns.string_of(step.get("code_action")), turns.string_of(step.get("plan"))
+    if code and _has(texts, code):
+        notes.append((code, "the code again, as the harness cut it out of the text"))
+    if plan and any(one.message and one.message.strip() in plan for one in found):
+        notes.append((plan, "the plan again, in the words of the harness"))
+    for call in turns.objects_of(step.get("tool_calls")):
+        told = parts.tool_call(call, "tool_calls")
+        inside = told.function_name == CODE and _has(texts, told.arguments)
+        notes.append((call, "the code again, as a call" if inside else "again: the call, as the harness understood it"))
+    seen = turns.text_of(step.get("observations"), "observations")
+    if step.get("action_output") not in (None, "") and _is_shown(step["action_output"], seen):
+        notes.append((step["action_output"], "what the action returned, which the observations tell"))
+    return notes
+
+
 def _listed(record: Record) -> Any:
     memory = turns.object_of(record.get("memory"))
     return next((r[name] for r in (record, memory) for name in STEP_LISTS if isinstance(r.get(name), list)), None)
@@ -80,6 +107,9 @@ def _one(record: Record) -> Trajectory:
         steps.insert(0, Step("system", system))
     if (task := turns.string_of(record.get("task"))) and not any(step.source == "user" for step in steps):
         steps.insert(sum(step.source == "system" for step in steps), Step("user", task))
+    output = turns.string_of(record.get("output"))
+    if output is not None and not _is_told(output, steps):
+        steps.append(Step("user", output, name="final_answer"))
     turns.require_agent(steps)
     facts = fields.metadata_of(
         record, (*STEP_LISTS, "managed_agents", "system_prompt", "task", "token_usage", "timing")
@@ -142,8 +172,8 @@ def _said(step: Mapping[str, Any], where: str, counts: dict[str, Any]) -> list[S
     code = turns.string_of(step.get("code_action"))
     if not calls and code:
         calls = [ToolCall(CODE, code, language="python")]
-    spoken = any((one.message or "").strip() for one in found)
-    apart = tuple(call for call in calls if not (spoken and call.function_name == CODE))
+    texts = [one.message or "" for one in found]
+    apart = tuple(call for call in calls if not (call.function_name == CODE and _has(texts, call.arguments)))
     if apart:
         head = found.pop() if found else Step("agent")
         found.append(replace(head, tool_calls=apart))
@@ -154,11 +184,34 @@ def _seen(step: Mapping[str, Any], where: str) -> tuple[Observation, ...]:
     """What came back: the observations, the error, and what the action returned where no observations tell it."""
     texts = [turns.text_of(step.get("observations"), f"{where}.observations")]
     returned = step.get("action_output")
-    told_apart = step.get("is_final_answer") is True or not isinstance(step.get("observations"), str)
-    if told_apart and returned not in (None, "", [], {}) and fields.verbatim(returned) not in texts[0]:
+    final = step.get("is_final_answer") is True or not isinstance(step.get("observations"), str)
+    if (final or _says_text(returned)) and returned not in (None, "", [], {}) and not _is_shown(returned, texts[0]):
         texts.append(fields.verbatim(returned))
     error = step.get("error")
     told = error.get("message") if isinstance(error, Mapping) else error
     if isinstance(told, str) and told not in texts[0]:
         texts.append(told)
     return tuple(Observation(text) for text in texts if text)
+
+
+def _says_text(value: Any) -> bool:
+    """Whether a value is a text or holds one; a number that the code returned is told by its logs."""
+    return isinstance(value, str) or (isinstance(value, Mapping | list) and bool(value))
+
+
+def _is_shown(returned: Any, text: str) -> bool:
+    """Whether observations hold what an action returned: whole, as Python writes it, or its beginning."""
+    forms = [fields.verbatim(returned), str(returned)]
+    return any(form in text or (len(form) > N_HEAD and form[:N_HEAD] in text) for form in forms)
+
+
+def _is_told(text: str, steps: list[Step]) -> bool:
+    """Whether a step holds a text."""
+    written = [one for step in steps for one in (step.message, *(call.arguments for call in step.tool_calls)) if one]
+    seen = [result.content for step in steps for result in step.observations]
+    return any(text in one for one in (*written, *seen))
+
+
+def _has(texts: Iterable[str], code: str) -> bool:
+    """Whether texts hold a code, whatever white space the harness took off."""
+    return "".join(code.split()) in "".join("".join(text.split()) for text in texts)

@@ -183,8 +183,8 @@ def _same_turn(message: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
 
 def _as_said(message: Mapping[str, Any], entry: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """The message with the thought of its entry, which stays what the model said where a history was edited."""
-    thought, old = (entry or {}).get("thought"), message.get("thought")
-    if not isinstance(thought, str) or not turns.string_of(old) or _squeezed(thought) == _squeezed(old):
+    thought, old = (entry or {}).get("thought"), turns.string_of(message.get("thought"))
+    if not isinstance(thought, str) or old is None or _squeezed(thought) == _squeezed(old):
         return message
     again = {"content": thought} if thought.strip() and message.get("content") == old else {}
     return {**message, "thought": thought, **again}

@@ -77,7 +77,7 @@ class Taken:
         self.objects = {id(text) for text in (*found, *ids)}
         for text in found:
             if type(text) is Written:
-                self.objects.update(map(id, text.source) if type(text.source) is tuple else (id(text.source),))
+                self.objects.update(_written_of(text))
         self.noted = {id(text) for text in facts}
         self._found, self._facts = found, {*ids, *facts}
         self._texts: set[str] | None = None
@@ -142,7 +142,11 @@ class Taken:
         quoted = (json.dumps(given, ensure_ascii=False), json.dumps(given), f"'{given}'")
         for place in steps:
             for said in self._steps[place] if place < len(self._steps) else self._tools:
-                if given == said.strip() or any(text in said for text in quoted) or (word is not None and word.search(said)):
+                if (
+                    given == said.strip()
+                    or any(text in said for text in quoted)
+                    or (word is not None and word.search(said))
+                ):
                     return True
                 if given in said and any(given == line.strip() for line in said.splitlines()):
                     return True
@@ -177,6 +181,17 @@ def _step_texts(step: Step) -> Iterator[str]:
         *(text for result in step.observations for text in (result.content, result.tool_call_id, result.name)),
     )
     return (text for text in given if text)
+
+
+def _written_of(text: Written) -> Iterator[int]:
+    """Identities of what a text was written from or joined of."""
+    if type(text.source) is not tuple:
+        yield id(text.source)
+        return
+    for piece in text.source:
+        yield id(piece)
+        if type(piece) is Written:
+            yield id(piece.source)
 
 
 def _leaves(text: str) -> Iterator[str]:

@@ -14,6 +14,7 @@ OpenAI fine-tuning `weight`, axolotl `training` and `train`, ms-swift `loss` and
 FINISH = ("finish_reason", "stop_reason")
 CUT_OFF = {
     **dict.fromkeys(("length", "max_tokens", "max_output_tokens", "model_context_window_exceeded"), "length"),
+    **dict.fromkeys(("content_filter", "content_filtered"), "aborted"),
     **dict.fromkeys(("aborted", "abort", "cancelled", "canceled", "interrupted", "incomplete"), "aborted"),
 }
 """Reasons that mean that a turn is not whole -> their normal form."""

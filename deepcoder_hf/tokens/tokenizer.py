@@ -227,9 +227,13 @@ def _without_offsets(value: Any) -> Any:
     return [_without_offsets(item) for item in value] if isinstance(value, list) else value
 
 
-@lru_cache(maxsize=4)
 def cached_tokenizer(config: TokensConfig) -> TrajectoryTokenizer:
-    """The tokenizer of a configuration, loaded once a process."""
+    """The tokenizer of a configuration, loaded once a process: lengths and windows are no part of it."""
+    return _tokenizer(config.model_copy(update={"max_length": 32768, "overflow": "window"}))
+
+
+@lru_cache(maxsize=8)
+def _tokenizer(config: TokensConfig) -> TrajectoryTokenizer:
     return TrajectoryTokenizer(config)
 
 

@@ -63,10 +63,10 @@ def test_parallel_calls_of_the_provider_are_one_step() -> None:
     assert [result.content for result in step.observations] == ["a", "b"]
 
 
-def test_text_after_a_result_that_is_followed_by_thinking_and_a_call_is_reasoning() -> None:
+def test_text_before_thinking_is_said_before_it() -> None:
     think = {"type": "thinking", "thinking": "t", "signature": "x"}
     assert steps(body(text("a"), think, USE)) == [
-        Step("agent", None, "a"),
+        Step("agent", "a"),
         Step("agent", None, "t", (LS,), finish_reason="end_turn"),
     ]
 

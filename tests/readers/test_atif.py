@@ -125,3 +125,17 @@ def test_sub_agents_that_never_end_are_a_reject() -> None:
 def test_a_result_that_only_points_to_a_sub_agent_says_nothing() -> None:
     results = [{"subagent_trajectory_ref": [{"trajectory_path": "b.json"}]}, {"content": "r"}]
     assert read(document(ASK, said(observation={"results": results}))).steps[1].observations == seen("r")
+
+
+def test_notes_whose_key_says_what_they_are_are_read_and_other_texts_are_not_ignored() -> None:
+    thought = "The invoice is dated before the order, so one of the two dates must be wrong."
+    warning = "warning: 3 rows of invoices.csv have no date and were left out of the sum"
+    call = {"tool_call_id": "c", "function_name": "bash", "arguments": {"command": "sum invoices.csv"}}
+    result = {"source_call_id": "c", "content": "1200", "extra": {"stderr": warning}}
+    more = {"tool_calls": [call], "observation": {"results": [result]}}
+    step = read(document(ASK, said(extra={"prog": {"thinking": thought, "mode": "fast"}}, **more))).steps[1]
+    assert step.reasoning_content == thought
+    assert [one.content for one in step.observations] == ["1200", warning]
+    with pytest.raises(RecordError) as caught:
+        read(document(ASK, said(extra={"draft": thought})))
+    assert caught.value.reason == "unread_fields"

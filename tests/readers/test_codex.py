@@ -147,3 +147,22 @@ def test_a_real_rollout_is_read_whole(shared_data: Any) -> None:
     assert [step.source for step in found.steps] == ["user", "agent", "tool", "agent"]
     assert found.steps[1].reasoning_kind == "summary"
     assert found.trajectory_id == "cx-1"
+
+
+def test_what_was_displayed_and_stands_in_no_item_is_read() -> None:
+    (found,) = read_all(
+        event("user_message", message="Which tests are slow?"),
+        event("agent_reasoning", text="**Looking at the durations of the tests**"),
+        event("agent_message", message="The three tests of the exporter take a minute each."),
+    )
+    assert [(step.source, step.message, step.reasoning_kind) for step in found.steps] == [
+        ("user", "Which tests are slow?", ""),
+        ("agent", "The three tests of the exporter take a minute each.", "summary"),
+    ]
+
+
+def test_what_was_displayed_of_an_item_is_told_once() -> None:
+    text = "The three tests of the exporter take a minute each."
+    (found,) = read_all(said("user", "q"), event("agent_message", message=text), said("assistant", text))
+    assert [step.message for step in found.steps if step.source == "agent"] == [text]
+    assert "unread" not in found.metadata["read"]

@@ -80,7 +80,7 @@ def test_small_facts_are_carried_along_and_large_ones_are_named() -> None:
     }
     expected = {"reward": 0.5, "licence": "MIT", "extra": {"n": 3}, "unread_fields": ["list", "long"]}
     found = dict(LENIENT.parse(record).metadata)
-    assert found.pop("read") == {"total": 205, "claimed": 4, "unread": 201, "unread_paths": {"long": 201}}
+    assert found.pop("read") == {"total": 205, "claimed": 1, "noted": 3, "unread": 201, "unread_paths": {"long": 201}}
     assert found == expected
     with pytest.raises(RecordError, match=r"98\.0% of the record's text .* long \(201 characters\)") as caught:
         read(record)

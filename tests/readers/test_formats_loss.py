@@ -210,7 +210,7 @@ def test_a_call_that_says_nothing_is_a_reject(record: Any, message: str) -> None
     ("content", "expected"),
     [
         ([words("a "), words("b"), F, G], [Step("agent", "a b", None, (CALL_F, CALL_G))]),
-        ([words("a"), THINK, words("b"), F], [Step("agent", None, "a"), Step("agent", "b", "t", (CALL_F,))]),
+        ([words("a"), THINK, words("b"), F], [Step("agent", "a"), Step("agent", "b", "t", (CALL_F,))]),
         ([words("a"), F, words("b"), G, words("c")],
          [Step("agent", "a", None, (CALL_F,)), Step("agent", "b", None, (CALL_G,)), Step("agent", "c")]),
         ([words(""), F], [Step("agent", tool_calls=(CALL_F,))]),

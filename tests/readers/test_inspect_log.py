@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import pytest
 from mutations import changed, golden
 from reading import PARSER, read, steps
 
@@ -52,3 +54,36 @@ def test_a_log_file_gives_a_record_a_sample_and_a_bad_one_costs_itself(tmp_path:
 def test_a_search_of_the_provider_is_a_call_with_its_result() -> None:
     step = steps(SERVER)[1]
     assert (step.tool_calls[0].function_name, step.observations[0].content) == ("web_search", '[{"title": "Rain"}]')
+
+
+def sample(*messages: dict[str, Any], choices: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
+    said = [{"message": {"role": "assistant", "content": text}, "stop_reason": "stop"} for text in choices]
+    return {"id": "s-1", "epoch": 1, "target": "4", "messages": list(messages), "output": {"choices": said}, **more}
+
+
+QUESTION = {"role": "user", "content": "How many seats does the small hall have?"}
+
+
+def test_an_answer_that_is_not_among_the_messages_is_read_and_a_second_one_is_its_own_trajectory() -> None:
+    main, side = PARSER.parse_all(sample(QUESTION, choices=("It has forty seats.", "There are about forty-two.")))
+    assert [step.message for step in main.steps] == [QUESTION["content"], "It has forty seats."]
+    assert [step.message for step in side.steps] == [QUESTION["content"], "There are about forty-two."]
+
+
+def test_a_second_choice_of_an_event_is_not_lost() -> None:
+    answer = {"role": "assistant", "content": "It has forty seats."}
+    other = {"role": "assistant", "content": "There are about forty-two."}
+    event = {"event": "model", "input": [QUESTION], "output": {"choices": [{"message": answer}, {"message": other}]}}
+    found = PARSER.parse_all(sample(QUESTION, answer, events=[event]))
+    assert [one.steps[-1].message for one in found] == [answer["content"], other["content"]]
+
+
+@pytest.mark.parametrize("raw", ['{"cmd": "ls', None])
+def test_arguments_that_could_not_be_parsed_are_raw_and_never_invented(raw: str | None) -> None:
+    told = (
+        f"Error parsing the following tool call arguments:\n\n{raw}\n\nError details: end of text" if raw else "broken"
+    )
+    call = {"id": "c", "function": "bash", "arguments": {}, "parse_error": told, "type": "function"}
+    turn = {"role": "assistant", "content": "I list the folder.", "tool_calls": [call]}
+    step = PARSER.parse(sample(QUESTION, turn)).steps[1]
+    assert (step.tool_calls[0].arguments, step.trained) == (raw or "", raw is not None)

@@ -81,7 +81,7 @@ def test_a_call_that_was_asked_for_approval_is_read_once() -> None:
     ("more", "expected"),
     [
         ({"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}, "length"),
-        ({"status": "incomplete", "incomplete_details": {"reason": "content_filter"}}, "content_filter"),
+        ({"status": "incomplete", "incomplete_details": {"reason": "content_filter"}}, "aborted"),
         ({"status": "incomplete", "incomplete_details": None}, "aborted"),
         ({"status": "cancelled"}, "aborted"),
         ({"status": "completed"}, None),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mutations import changed, golden
@@ -18,7 +19,7 @@ V0, PLAIN, SDK = golden("openhands_events")
 
 
 def test_calls_of_one_answer_are_one_step_with_their_results_in_order() -> None:
-    step = steps(V0)[2]
+    step = steps(V0)[3]
     assert [call.function_name for call in step.tool_calls] == ["execute_bash", "str_replace_editor"]
     assert [result.tool_call_id for result in step.observations] == ["t1", "t2"]
     assert step.reasoning_content == "The failing test names /v2/users."
@@ -146,3 +147,60 @@ def test_hidden_reasoning_and_words_that_a_thought_does_not_repeat_come_before_i
 def test_a_call_of_think_without_a_thought_stays_a_call() -> None:
     step = read(thinking({"content": "Look first.", "tool_calls": [THINK]}, None)).steps[-1]
     assert (step.message, [call.function_name for call in step.tool_calls]) == ("Look first.", ["think"])
+
+
+def act(number: int, action: str, **args: Any) -> dict[str, Any]:
+    return {"id": number, "source": "agent", "action": action, "args": args}
+
+
+def saw(number: int, kind: str, content: str, **extras: Any) -> dict[str, Any]:
+    return {
+        "id": number,
+        "source": "agent",
+        "observation": kind,
+        "cause": number - 1,
+        "content": content,
+        "extras": extras,
+    }
+
+
+ASKED = {"id": 1, "source": "user", "action": "message", "args": {"content": "Which pages does the shop have?"}}
+
+
+def test_knowledge_that_the_harness_recalls_is_in_the_prompt_once() -> None:
+    piece = {
+        "name": "github",
+        "trigger": "shop",
+        "content": "The shop is deployed from the branch release, never from main.",
+    }
+    recall = {
+        **{"id": 2, "source": "environment", "observation": "recall", "cause": 1},
+        **{"content": "Added workspace context", "extras": {"recall_type": "x", "microagent_knowledge": [piece]}},
+    }
+    record = {
+        "events": [ASKED, recall, {**recall, "id": 3}, act(4, "run", command="ls pages"), saw(5, "run", "home.html")]
+    }
+    assert [step.message for step in steps(record) if step.source == "user"] == [
+        ASKED["args"]["content"],
+        piece["content"],
+    ]
+
+
+def test_what_the_shell_puts_around_an_output_is_shown_to_the_model() -> None:
+    notes = {
+        "prefix": "[Below is the output of the previous command.]\n",
+        "suffix": "\n[The command completed with exit code 0.]",
+    }
+    record = {"events": [ASKED, act(2, "run", command="ls pages"), saw(3, "run", "home.html", metadata=notes)]}
+    assert steps(record)[1].observations[0].content == notes["prefix"] + "home.html" + notes["suffix"]
+
+
+def test_a_page_that_stands_in_the_notes_only_is_the_result() -> None:
+    page = "heading 'Shop' link 'Basket' link 'Contact us for orders of more than a hundred pieces'"
+    record = {"events": [ASKED, act(2, "browse", url="https://shop.example"), saw(3, "browse", "", axtree_txt=page)]}
+    assert steps(record)[1].observations[0].content == page
+
+
+def test_why_an_agent_rejects_a_task_is_said() -> None:
+    reason = "The shop needs a login that I was not given, so I cannot see its pages."
+    assert steps({"events": [ASKED, act(2, "reject", reason=reason)]})[-1].message == reason

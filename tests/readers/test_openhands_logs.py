@@ -34,3 +34,16 @@ def test_a_log_whose_call_failed_is_refused() -> None:
             {**CHAT, "response": {**CHAT["response"], "choices": [{"message": {"content": "", "role": "assistant"}}]}}
         )
     assert caught.value.reason == "no_assistant_turn"
+
+
+@pytest.mark.parametrize("place", ["messages", "response"])
+def test_text_that_the_calls_do_not_tell_is_not_ignored(place: str) -> None:
+    other = "Something that neither the messages nor the answer with calls hold, and that somebody wrote all the same."
+    if place == "messages":
+        record = {**TEXT, "messages": [*TEXT["messages"], {"role": "user", "content": other}]}
+    else:
+        message = {"role": "assistant", "content": other}
+        record = {**TEXT, "response": {**TEXT["response"], "choices": [{"message": message}]}}
+    with pytest.raises(RecordError) as caught:
+        PARSER.parse_all(record)
+    assert caught.value.reason == "unread_fields"

@@ -234,3 +234,14 @@ def test_executed_tools_are_calls_and_observations_between_pieces_of_reasoning()
     apart = steps(reply("m", reasoning="nothing of it", executed_tools=tools))
     assert apart[-1] == Step("agent", "m", "nothing of it", finish_reason="stop")
     assert apart[0].observations == (Observation("found x"),)
+
+
+def test_a_short_result_is_cut_out_where_it_was_given_not_where_its_text_is_said_first() -> None:
+    tools = [{"type": "python", "arguments": "print(3 * 4)", "output": "12"}]
+    reasoning = "There are 12 apples.\n<tool>print(3 * 4)</tool>\n<output>12</output>\nSo it is."
+    assert steps(reply("m", reasoning=reasoning, executed_tools=tools)) == [
+        Step("agent", None, "There are 12 apples.\n", (ToolCall("python", "print(3 * 4)"),), (Observation("12"),)),
+        Step("agent", "m", "\nSo it is.", finish_reason="stop"),
+    ]
+    unmarked = steps(reply("m", reasoning="There are 12 apples.", executed_tools=tools))
+    assert unmarked[-1] == Step("agent", "m", "There are 12 apples.", finish_reason="stop")

@@ -65,3 +65,14 @@ def test_what_cannot_be_read_is_a_reject(record: dict[str, Any], reason: str) ->
     with pytest.raises(RecordError) as caught:
         PARSER.parse_all(record)
     assert caught.value.reason in (reason, "unknown_format")
+
+
+def test_a_trace_of_an_unknown_harness_is_left_out_only_where_the_messages_hold_its_text() -> None:
+    text = "I will first read the configuration, then compare it with the one that the server was started with."
+    trace = [{"kind": "turn", "body": text}]
+    with pytest.raises(RecordError) as caught:
+        PARSER.parse_all(row(trace, harness="droid"))
+    assert caught.value.reason == "unread_fields"
+    told = [MESSAGES[0], {"role": "assistant", "content": text}]
+    for form in (trace, json.dumps(trace)):
+        assert PARSER.parse(row(form, harness="droid", messages=told)).steps[1].message == text

@@ -56,3 +56,19 @@ def test_images_are_refused() -> None:
     with pytest.raises(RecordError) as caught:
         PARSER.parse_all(changed(CODE, ("steps", 0, "task_images"), ["x"]))
     assert caught.value.reason == "unsupported_modality"
+
+
+def test_code_that_the_text_does_not_hold_is_a_call() -> None:
+    code = "prices = [item.price for item in basket]\nprint(sum(prices))"
+    call = {"id": "call_1", "type": "function", "function": {"name": "python_interpreter", "arguments": code}}
+    record = {"steps": [{"task": "Sum the basket."}, {"step_number": 1, "model_output": "I add the prices up.",
+                         "tool_calls": [call], "code_action": code, "observations": "12.5"}]}  # fmt: skip
+    assert [one.arguments for one in steps(record)[1].tool_calls] == [code]
+
+
+def test_what_an_action_returned_is_a_result_where_the_observations_say_something_else() -> None:
+    result = "The basket holds three items, one of which is out of stock since Monday."
+    step = {"step_number": 1, "model_output": "I look.\n```python\nlook()\n```", "code_action": "look()",
+            "observations": "Execution logs:\nlooking", "action_output": result}  # fmt: skip
+    seen = steps({"steps": [{"task": "Look."}, step]})[1].observations
+    assert [one.content for one in seen] == ["Execution logs:\nlooking", result]

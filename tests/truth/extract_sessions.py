@@ -30,7 +30,9 @@ def swe_agent(record: dict[str, Any]) -> list[Trajectory]:
         found += stretch("untrained" if demo else "reasoning", message["content"] if thought is None else thought)
         written = [call(c["function"]["name"], c["function"]["arguments"]) for c in calls]
         found += written or stretch("untrained" if demo else "action", action)
-    return [found]
+    last = (record.get("trajectory") or [{}])[-1].get("observation") or ""  # no history tells what the last call gave
+    told = any(last.strip() in str(message["content"]) for message in record["history"])
+    return [found if told else found + stretch("observation", last)]
 
 
 def claude_code(record: Any) -> list[Trajectory]:
@@ -115,7 +117,11 @@ def openhands_events(record: dict[str, Any]) -> list[Trajectory]:
     for event in record["history"]:
         action, args = event.get("action"), event.get("args") or {}
         if event.get("observation") not in (None, "recall", "agent_state_changed"):
-            found += shown("observation", event.get("content"))
+            notes = event["extras"].get("metadata") or {}
+            found += shown("observation", f"{notes.get('prefix', '')}{event.get('content')}{notes.get('suffix', '')}")
+        elif event.get("observation") == "recall":
+            for piece in event["extras"]["microagent_knowledge"]:
+                found += stretch("user", piece["content"])
         elif action in ("system", "message"):
             agents = action == "message" and event["source"] == "agent"
             kind = "said" if agents else "system" if action == "system" else "user"

@@ -92,7 +92,9 @@ def test_a_string_that_is_read_shows_in_the_rows(name: str) -> None:
     n_emptied = 0
     for record in golden(name):
         read = [(path, leaf) for path, leaf in strings(record) if leaf.status in ("claimed", "unread")]
-        emptied = [(changed(record, path, ""), leaf) for path, leaf in read if at(record, path).strip()]
+        texts = [at(record, path) for path, _ in strings(record)]  # one that is said twice is read once
+        single = [(path, leaf) for path, leaf in read if texts.count(at(record, path)) == 1]
+        emptied = [(changed(record, path, ""), leaf) for path, leaf in single if at(record, path).strip()]
         before, *after = told([record, *(twin for twin, _ in emptied)])
         if not any(isinstance(row, str) for row in before):
             continue
