@@ -13,7 +13,7 @@ from deepcoder_hf import SpanDetector, TrajectoryBuilder, TrajectoryProcessor, T
 from deepcoder_hf.dataset.builder import _check_unchanged, load_trajectories, quiet
 from deepcoder_hf.errors import InputError, OutputError, SchemaError
 from deepcoder_hf.fingerprint import rows_fingerprint
-from deepcoder_hf.tokens.tokenizer import cached_tokenizer
+from deepcoder_hf.tokens.tokenizer import _tokenizer, cached_tokenizer
 
 STEP = {"thought": "Look at the file.", "action": "read", "action_input": "a.py", "observation": "x = 1"}
 
@@ -98,7 +98,7 @@ def test_added_tokens_are_part_of_the_fingerprint(tiny_model: Path, tmp_path: Pa
                 "special_tokens": {first: {"id": first, "ids": [number], "tokens": [first]}},
             }
         file.write_text(json.dumps(spec), encoding="utf-8")
-        cached_tokenizer.cache_clear()
+        _tokenizer.cache_clear()
         keys.add(rows_fingerprint("raw", config))
         prefixes.append(cached_tokenizer(config.tokens).prefix_ids)
     assert prefixes == [[], [number]]
