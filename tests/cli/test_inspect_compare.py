@@ -97,6 +97,7 @@ OWN = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("own", OWN, ids=" ".join)
 def test_a_comparison_says_what_processing_again_with_the_preset_would_give(
     own: tuple[str, ...], process: Process

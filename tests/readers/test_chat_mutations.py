@@ -50,6 +50,7 @@ def shown(found: list[Trajectory] | str) -> Any:
     return ids, json.dumps(facts, sort_keys=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_mutated_record_is_a_trajectory_or_a_reject(name: str) -> None:
     n_read = 0

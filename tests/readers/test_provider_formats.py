@@ -59,6 +59,7 @@ def test_emptying_a_string_changes_the_trajectory_or_its_path_is_known(name: str
     assert [silent for record in records for silent in silent_leaves(record, name)] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_record_with_any_node_replaced_is_read_or_refused(name: str) -> None:
     n_read = 0
@@ -69,6 +70,7 @@ def test_a_record_with_any_node_replaced_is_read_or_refused(name: str) -> None:
     assert n_read >= 500
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_record_with_several_nodes_replaced_is_read_or_refused(name: str) -> None:
     for seed, record in enumerate(golden(name)):

@@ -52,6 +52,7 @@ def test_no_golden_sample_of_another_format_is_taken_for_a_session() -> None:
             assert taken == ([name] if name in FORMATS else []), f"{name}: {line[:80]}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_mutated_session_is_a_trajectory_or_a_reject(name: str) -> None:
     n_read = 0

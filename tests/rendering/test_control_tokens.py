@@ -143,6 +143,7 @@ def with_escapes(row: Row, cuts: Any) -> Row:
     return {**row, "metadata": json.dumps(known)}
 
 
+@pytest.mark.slow
 def test_validate_makes_rows_with_escapes_again_and_refuses_wrong_places(tmp_path: Path) -> None:
     from datasets import Dataset
 

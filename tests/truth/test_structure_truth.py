@@ -74,6 +74,7 @@ def figures_of(folder: Path, model: str, spelling: TokenBytes, output: Path) -> 
     return figures
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", MODELS)
 @pytest.mark.parametrize("name", EXTRACTS)
 def test_every_payload_stands_under_its_mask_and_nothing_else_does(
