@@ -24,6 +24,7 @@ from deepcoder_hf.dataset.raw import raw_rows, table_of
 from deepcoder_hf.dataset.recorded import RecordedRenderings
 from deepcoder_hf.errors import RecordError, SchemaError
 from deepcoder_hf.readers import TrajectoryParser
+from deepcoder_hf.readers.containers.raw_record import EXCERPT_CHARS
 from deepcoder_hf.readers.nulls import without_invented
 from deepcoder_hf.rendering.clean import clean
 from deepcoder_hf.rendering.layouts import Layouts
@@ -38,10 +39,7 @@ from deepcoder_hf.tokens.layouts import cached_layouts
 from deepcoder_hf.tokens.load import chat_facts
 from deepcoder_hf.tokens.recorded import RecordedRow, recorded_rows
 from deepcoder_hf.tokens.tokenizer import cached_tokenizer
-from deepcoder_hf.trajectory import from_json
-
-MAX_EXCERPT = 10_000
-"""Characters of a record that a reject keeps."""
+from deepcoder_hf.trajectory import from_json, n_characters
 
 
 def parse_records(
@@ -128,9 +126,9 @@ def _detect(table: pa.Table, config: Config) -> Detected:
             except RecordError as error:
                 rendered = []
                 _reject(frame, row, error)
-        if frame["reject_reason"][row] and not draft.excerpt:
-            draft.counts["rejected"] = draft.metadata.get("read", {}).get("total", len(stored[row]))
-        batch.add(row, rendered or [Rendered("", [], [], [])], draft, draft.excerpt or stored[row][:MAX_EXCERPT], nfc)
+        if frame["reject_reason"][row]:
+            draft.counts["rejected"] = draft.n_characters
+        batch.add(row, rendered or [Rendered("", [], [], [])], draft, draft.excerpt or stored[row][:EXCERPT_CHARS], nfc)
     return batch.detected()
 
 
@@ -144,6 +142,8 @@ class _Draft:
     original: str | None = None
     n_replaced: int = 0
     counts: Counter[str] = field(default_factory=Counter)
+    n_characters: int = 0
+    """Characters of its texts; of the whole record where that could not be read."""
     excerpt: str = ""
     """The beginning of a record that could not be read."""
     recorded: list[RecordedRow] | None = None
@@ -217,7 +217,7 @@ def _draft(stored: str, frame: dict[str, list[Any]], row: int, nfc: bool, source
     draft = _Draft()
     if frame["reject_reason"][row]:
         raw = json.loads(stored)
-        draft.excerpt, draft.counts["rejected"] = raw["excerpt"], raw["characters"]
+        draft.excerpt, draft.n_characters = raw["excerpt"], raw["characters"]
         return draft
     trajectory = from_json(stored, frame["source_format"][row])
 
@@ -227,6 +227,7 @@ def _draft(stored: str, frame: dict[str, list[Any]], row: int, nfc: bool, source
         return made
 
     draft.metadata = dict(trajectory.metadata)
+    draft.n_characters = n_characters(trajectory)
     draft.tools = tuple(cleaned(tool) for tool in trajectory.tools)
     try:
         draft.turns = turns_of(trajectory, cleaned, draft.counts)

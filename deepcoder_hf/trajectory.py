@@ -114,6 +114,14 @@ def to_json(trajectory: Trajectory) -> str:
         return NOT_ORJSON + json.dumps(content, separators=(",", ":"))
 
 
+def n_characters(trajectory: Trajectory) -> int:
+    """Characters of what was said, thought, called and seen."""
+    texts = [text for step in trajectory.steps for text in (step.message, step.reasoning_content) if text]
+    texts += [text for s in trajectory.steps for c in s.tool_calls for text in (c.function_name, c.arguments)]
+    texts += [result.content for step in trajectory.steps for result in step.observations]
+    return sum(map(len, texts))
+
+
 def from_json(text: str, source_format: str) -> Trajectory:
     """Read back what `to_json` wrote.
 

@@ -31,8 +31,8 @@ EVENTS = ("context_lost", "empty_think", "dropped_turns", "escaped", "tokens_dif
 turns in which there was nothing, control tokens that were encoded as ordinary characters; where tokens.source is
 `recorded`, rows whose ids are not those of the rendering, and trajectories without ids, which stay as rendered."""
 RECORD = ("total", "claimed", "repeated", "noted", "ignored", "unread", "rejected")
-"""Characters of the raw record's strings by what its reader did with them (readers/claims.py); those of a record that
-could not be used are `rejected`."""
+"""Characters of the raw record's strings by what its reader did with them (readers/claims.py); last those of a record,
+or of one trajectory of it, that could not be used."""
 FIELDS = tuple(f"{kind}.{stage}" for kind in KINDS for stage in STAGES) + EVENTS + RECORD
 """The columns of a ledger."""
 _PLACE = {name: place for place, name in enumerate(FIELDS)}
@@ -50,7 +50,7 @@ def ledger_of(
         read: Characters by type id that each rendering was to hold.
         counts: What each rendering left out (`missing:<type id>`) and added.
         facts: Metadata of the trajectories, with `read` of the first one of a record.
-        is_first: Which renderings are the first of their trajectory.
+        is_first: Which renderings are the first of their record.
     """
     ledger = np.zeros((len(read), len(FIELDS)), np.int64)
     for row, (by_type, events) in enumerate(zip(read, counts, strict=True)):
@@ -61,9 +61,10 @@ def ledger_of(
         for name in EVENTS:
             ledger[row, _PLACE[name]] = events.get(name, 0)
         ledger[row, _PLACE["context_lost"]] = events.get(f"missing:{TYPE_IDS['other']}", 0)
+        ledger[row, _PLACE["rejected"]] = events.get("rejected", 0)
         if is_first[row]:
-            for name in RECORD:
-                ledger[row, _PLACE[name]] = facts[row].get("read", {}).get(name, 0) or events.get(name, 0)
+            for name in RECORD[:-1]:
+                ledger[row, _PLACE[name]] = facts[row].get("read", {}).get(name, 0)
     return ledger
 
 
@@ -174,7 +175,7 @@ def part_of(payload: Sequence[Range], start: int, end: int, shift: int) -> list[
 
 
 def as_facts(row: Sequence[int]) -> dict[str, Any]:
-    """A ledger as JSON: by type what is not all the same, events and the record's strings where there are any."""
+    """A ledger as JSON: the characters of each type that there is, and the events that there were."""
     facts: dict[str, Any] = {}
     for number, kind in enumerate(KINDS):
         counts = dict(zip(STAGES, row[5 * number : 5 * number + 5], strict=True))

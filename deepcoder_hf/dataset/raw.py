@@ -19,13 +19,12 @@ from deepcoder_hf.errors import RecordError
 from deepcoder_hf.readers import TrajectoryParser
 from deepcoder_hf.readers.containers import iter_records
 from deepcoder_hf.readers.containers.files import InputFile
+from deepcoder_hf.readers.containers.raw_record import EXCERPT_CHARS
 from deepcoder_hf.trajectory import Trajectory, to_json
 
 BATCH_ROWS = 1000
 BATCH_CHARS = 8 * 1024 * 1024
 """A table is given out at so many rows or characters, whichever comes first."""
-MAX_EXCERPT = 10_000
-"""Characters of a rejected record that are kept."""
 
 Row = tuple[str, str, str | None, str, int, int, str, str | None, str | None]
 """The columns of RAW_FEATURES in their order."""
@@ -85,7 +84,7 @@ def reject_row(path: str, line: int, reason: str, message: str, excerpt: str, na
         name: The format, where a reader took it and could not use it.
     """
     identity = xxhash.xxh3_128_hexdigest(f"{path}:{line}:{reason}:{excerpt}".encode("utf-8", "surrogatepass"))
-    stored = json.dumps({"excerpt": excerpt[:MAX_EXCERPT], "characters": len(excerpt)})
+    stored = json.dumps({"excerpt": excerpt[:EXCERPT_CHARS], "characters": len(excerpt)})
     return identity, identity, name, path, line, 0, stored, reason, message
 
 

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -183,6 +184,7 @@ def _aliased(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _transformers() -> ModuleType:
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # that torch is absent is no news here
     from transformers.utils import chat_template_utils  # costs a second, so only where a template is used
 
     return chat_template_utils

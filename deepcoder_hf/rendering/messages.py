@@ -17,7 +17,7 @@ from typing import Any
 from deepcoder_hf.errors import RecordError
 from deepcoder_hf.rendering.traced import concat, trace
 from deepcoder_hf.rendering.traced_text import json_text
-from deepcoder_hf.rendering.turns import REASONING
+from deepcoder_hf.rendering.turns import REASONING, is_json
 from deepcoder_hf.rendering.units import CallUnit, Conversation, TypedTurn, Unit, tags_of
 
 Message = dict[str, Any]
@@ -181,17 +181,9 @@ def _json_arguments(call: CallUnit) -> str:
     text, mark = call.call.arguments, 2 * call.unit
     if not text.strip():
         return "{}"
-    if (text.lstrip()[0] in "{[" and call.call.language is None) or _is_json(text):
+    if (text.lstrip()[0] in "{[" and call.call.language is None) or is_json(text):
         return trace(text, mark)
     return json_text(trace(text, mark))
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _as_object(arguments: str, mark: int) -> Any:

@@ -16,6 +16,7 @@ Where none of them keeps all of it, it is `template`, and the ledger counts what
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -102,10 +103,11 @@ class TemplateLayout:
         draft = self._draft(conversation, tools, switches)
         rendered, lost = self._attribute(conversation, draft)
         if draft.form.tools and any(rendered.counts.get(f"missing:{kind}") for kind in (ACTION, OBSERVATION)):
-            again = self._in_form(conversation, tools, switches, replace(draft.form, tools=False))
-            complete, still_lost = self._attribute(conversation, again)
-            if sum(_missing(complete)) < sum(_missing(rendered)):
-                draft, rendered, lost = again, complete, still_lost
+            with suppress(TemplateRefused):
+                again = self._in_form(conversation, tools, switches, replace(draft.form, tools=False))
+                complete, still_lost = self._attribute(conversation, again)
+                if sum(_missing(complete)) < sum(_missing(rendered)):
+                    draft, rendered, lost = again, complete, still_lost
         if not rendered.payload:
             raise TemplateRefused(f"the chat template {self._name} writes no text of the conversation; use another one")
         return draft, rendered, lost
@@ -120,10 +122,13 @@ class TemplateLayout:
     ) -> Iterator[tuple[str, _Draft]]:
         """Renderings of the whole conversation that may keep all reasoning, and what they are called."""
         for switch, value in self._abilities(_key(switches)).keep_switches.items():
-            yield f"switch:{switch}", self._draft(conversation, tools, {**switches, switch: value})
+            with suppress(TemplateRefused):
+                yield f"switch:{switch}", self._draft(conversation, tools, {**switches, switch: value})
         if (spliced := self._splice(conversation, draft, sorted(lost), switches)) is not None:
             yield "spliced", spliced
-        if draft.form.reasoning is not None:
+        if draft.form.reasoning is None:
+            return
+        with suppress(TemplateRefused):
             in_text = self._in_form(conversation, tools, switches, replace(draft.form, reasoning=None))
             yield "in_text", in_text
             _, left = self._attribute(conversation, in_text)
@@ -216,16 +221,15 @@ class TemplateLayout:
         attribution = self._look(conversation, draft, trained, counted)
         rendered = attribution.rendered
         rendered.read = characters_read(conversation, counted)
-        present = {number for item in draft.items for number in item.turns} | set(counted or ())
+        looked_at = counted if counted is not None else {number for item in draft.items for number in item.turns}
         lost: set[int] = set()
         missing: dict[int, int] = {}
         for number, expected in expected_characters(conversation, draft.form).items():
             unit = conversation.units[number]
             absent = expected - attribution.marked.get(number, 0)
-            if absent > 0 and unit.turn in present:
-                if counted is None or unit.turn in counted:
-                    missing[unit.kind] = missing.get(unit.kind, 0) + absent
-                if unit.kind == REASONING and (counted is None or unit.turn in counted):
+            if absent > 0 and unit.turn in looked_at:
+                missing[unit.kind] = missing.get(unit.kind, 0) + absent
+                if unit.kind == REASONING:
                     lost.add(unit.turn)
         for kind, count in missing.items():
             rendered.counts[f"missing:{kind}"] = count

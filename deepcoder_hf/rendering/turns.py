@@ -140,16 +140,10 @@ def _other_turn(step: Step, structured: bool, named: bool) -> Turn:
 
 def _agent_turn(step: Step, structured: bool) -> Turn:
     whole = step.finish_reason not in CUT_OFF
-    if not whole and step.tool_calls and not _is_json(step.tool_calls[-1].arguments):
+    if not whole and step.tool_calls and not is_json(step.tool_calls[-1].arguments):
         raise RecordError(
             f"the model was cut off (finish_reason {step.finish_reason!r}) inside the call of "
             f"{step.tool_calls[-1].function_name or 'code'!r}; such a call must not be trained",
-            "unfinished_call",
-        )
-    if not whole and step.message and step.message.rfind("<tool_call>") > step.message.rfind("</tool_call>"):
-        raise RecordError(
-            f"the model was cut off (finish_reason {step.finish_reason!r}) inside a <tool_call> of its text; such a "
-            "call must not be trained",
             "unfinished_call",
         )
     reasoning, message = _reasoning(step), _message(step, structured)
@@ -163,7 +157,8 @@ def _agent_turn(step: Step, structured: bool) -> Turn:
     )
 
 
-def _is_json(text: str) -> bool:
+def is_json(text: str) -> bool:
+    """Whether a text is whole JSON."""
     try:
         json.loads(text)
     except ValueError:

@@ -7,6 +7,7 @@ which is no part of what the source says.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -18,6 +19,10 @@ from deepcoder_hf.spans.types import TYPE_IDS
 from deepcoder_hf.trajectory import ToolCall
 
 _OPENING = re.compile(r"\s*<(?:think|thinking|thought)>\s*")
+_CALL_TAG = r"(tool_call|tool_code|function_calls?|function|parameter|invoke|execute|action|answer)"
+_CALL_OPEN, _CALL_CLOSE = re.compile(rf"<{_CALL_TAG}[ =>]"), re.compile(rf"</{_CALL_TAG}>")
+"""`<tool_call>`, `<function=bash>`, `<invoke name="f">`, and what closes them."""
+_FENCE = re.compile(r"^[ \t]{0,3}```", re.M)
 _CLOSINGS = ("</think>", "</thinking>", "</thought>")
 
 
@@ -108,15 +113,23 @@ def _refuse_unfinished(last: Unit) -> None:
     Raises:
         RecordError: It is not (`unfinished_call`).
     """
-    text = last.text.rstrip()
-    if last.kind != ACTION or text.endswith((">", "```")):
-        return
-    pairs = [(text.count(opening), text.count(closing)) for opening, closing in ("{}", "[]", "()")]
-    if any(opening != closing for opening, closing in pairs) or not any(opening for opening, _ in pairs):
+    if last.kind == ACTION and not _is_whole_call(last.text):
         raise RecordError(
-            f"the model was cut off inside a call of its text ({text[-60:]!r}); such a call must not be trained",
+            f"the model was cut off inside a call of its text ({last.text.rstrip()[-60:]!r}); such a call must not be "
+            "trained",
             "unfinished_call",
         )
+
+
+def _is_whole_call(text: str) -> bool:
+    """Whether the tags of a call are closed, else its fence, else its brackets; a call without any cannot be told."""
+    opened, closed = (Counter(found) for found in (_CALL_OPEN.findall(text), _CALL_CLOSE.findall(text)))
+    if opened or closed:
+        return opened <= closed
+    if n_fences := len(_FENCE.findall(text)):
+        return n_fences % 2 == 0
+    pairs = [(text.count(opening), text.count(closing)) for opening, closing in ("{}", "[]", "()")]
+    return any(opening for opening, _ in pairs) and all(opening == closing for opening, closing in pairs)
 
 
 def _units(piece: Piece, found: Iterator[list[SpanTuple]], turn: int, by_agent: bool) -> Iterator[Unit]:

@@ -28,6 +28,8 @@ LEDGER_NOTES = {
     "template_refused": "refused by the template",
 }
 """Events of the ledger and what the summary calls them."""
+FRAME = frozenset(("header", "empty_think", "stop", "turn_end"))
+"""Subtypes of what a template writes around turns: a line is enough for them."""
 GUTTER = 13
 SLACK = 60
 """A text is not cut for so few characters: the note that it was cut takes as many."""
@@ -157,9 +159,12 @@ def _span(span: Mapping[str, Any], whole: str, n_trained: int, max_chars: int | 
     if len(shown) < len(text):
         body.append(f" … {len(text) - len(shown):,} more characters", "italic not dim")
     trained = "trained" if n_trained == n_tokens and n_tokens else f"{n_trained}/{n_tokens}" if n_trained else "masked"
-    gutter = Text(f"{span['span_type']}\n", f"bold {style}")
-    gutter.append(safe_text(f"{span['subtype'][:GUTTER]}\n"), f"not bold {style}")
-    gutter.append(f"{n_tokens} tokens\n{trained}\n{span['confidence']:.2f}", "not bold bright_black")
+    if span["subtype"] in FRAME:
+        gutter = Text(span["subtype"], style)
+    else:
+        gutter = Text(f"{span['span_type']}\n", f"bold {style}")
+        gutter.append(safe_text(f"{span['subtype'][:GUTTER]}\n"), f"not bold {style}")
+        gutter.append(f"{n_tokens} tokens\n{trained}\n{span['confidence']:.2f}", "not bold bright_black")
     table = Table(show_header=False, box=None, pad_edge=False, expand=False)
     table.add_column(width=GUTTER, no_wrap=True)
     table.add_column(overflow="fold")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chat_templates import ALWAYS_THINKS
 from click.testing import Result
 from datasets import load_from_disk
 
@@ -21,15 +22,6 @@ from deepcoder_hf.view.compare import DIFFERENCES, MAX_STRETCHES, compare
 Call = Callable[..., Result]
 Process = Callable[..., Path]
 SETUP = ("tokens.engine=reference",)
-THINKS = """
-{%- for message in messages %}
-    {{- '<|im_start|>' + message.role + '\\n' }}
-    {%- if message.role == 'assistant' %}
-        {{- '<think>\\n' + (message.reasoning_content or '') + '\\n</think>\\n\\n' }}
-    {%- endif %}
-    {{- (message.content or '') + '<|im_end|>\\n' }}
-{%- endfor %}
-{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"""
 ASKED = {"role": "user", "content": "Is the cache of CI keyed by the lock file?"}
 THOUGHT = {"role": "assistant", "reasoning_content": "The key is in ci.yml.", "content": "Yes, by uv.lock."}
 BARE = {"role": "assistant", "content": "Yes, see ci.yml."}
@@ -56,7 +48,7 @@ RECORDS = [
 def process(tmp_path_factory: pytest.TempPathFactory) -> Process:
     """Process records with settings, once; returns the folder of the rows, which are valid."""
     folder = tmp_path_factory.mktemp("compare")
-    (folder / "thinks.jinja").write_text(THINKS)
+    (folder / "thinks.jinja").write_text(ALWAYS_THINKS)
     made: dict[str, Path] = {}
 
     def process(*settings: str, records: list[Any] = RECORDS) -> Path:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from deepcoder_hf.dataset.ledger import columns_of, ledger_of
 from deepcoder_hf.pipeline import TrajectoryProcessor
 
 SYSTEM = {"role": "system", "content": "Answer in one short sentence, and name the file that you read."}
@@ -62,3 +63,9 @@ def test_rejects_with_odd_line_ends_can_be_tried_again(tmp_path: Path) -> None:
     processor = TrajectoryProcessor({"tokens": {"model_name": "Qwen/Qwen3-0.6B"}})
     again = processor.process_files(tmp_path / "in.jsonl", tmp_path / "again", only_rejected=tmp_path / "out")
     assert (again["n_read"], again["n_failed"]) == (1, 1)
+
+
+def test_a_later_trajectory_of_a_record_that_cannot_be_used_is_lost_too() -> None:
+    facts = [{"read": {"total": 90, "claimed": 90}}, {}]
+    ledger = ledger_of([(0, 5, 0, 0, 0), (0,) * 5], [{}, {"rejected": 40}], facts, [True, False])
+    assert ledger[:, columns_of("total", "rejected")].tolist() == [[90, 0], [0, 40]]

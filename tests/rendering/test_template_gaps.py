@@ -117,3 +117,27 @@ def test_special_tokens_that_an_agent_quotes_are_only_characters(tmp_path: Path)
     (row,) = rows([THINKS[0], said], LAST_ONLY, tmp_path)
     assert row["input_ids"].count(151645) == 2  # those of the template: one a turn
     assert "<|im_end|> and" in trained(row, "answer")
+
+
+def test_a_switch_that_the_template_refuses_is_passed_over(tmp_path: Path) -> None:
+    refusing = "{% if preserve_thinking %}{{ raise_exception('not here') }}{% endif %}" + LAST_ONLY
+    (row,) = rows(THINKS, refusing, tmp_path)
+    assert row["metadata"]["rendering"]["reasoning"] == "spliced"
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ('<tool_call>\n{"name": "ls", "arguments": {}}\n</tool_call>', None),
+        ("<tool_call>\n", "unfinished_call"),
+        ("<function=bash>\n<parameter=cmd>ls", "unfinished_call"),
+        ("<function=bash>\n<parameter=cmd>ls</parameter>\n</function>", None),
+        ('Thought: go\nAction: ls\nAction Input: {"a": 1}', None),
+    ],
+)
+def test_a_flattened_call_of_a_turn_that_was_cut_off_is_whole_where_it_is_closed(
+    said: str, reason: str | None, tmp_path: Path
+) -> None:
+    messages = [THINKS[0], {"role": "assistant", "content": said, "finish_reason": "length"}]
+    (row,) = rows(messages, LAST_ONLY, tmp_path)
+    assert row["outcome"]["reason"] == reason

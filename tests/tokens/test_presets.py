@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+from chat_templates import ALWAYS_THINKS
 from datasets import Dataset
 from tokenizers import Tokenizer
 
@@ -24,16 +25,6 @@ from deepcoder_hf.tokens.bundled import qwen3_file
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 import compare_masks as peers
 
-ALWAYS_THINKS = """
-{%- for message in messages %}
-    {{- '<|im_start|>' + message.role + '\\n' }}
-    {%- if message.role == 'assistant' %}
-        {{- '<think>\\n' + (message.reasoning_content or '') + '\\n</think>\\n\\n' }}
-    {%- endif %}
-    {{- (message.content or '') + '<|im_end|>\\n' }}
-{%- endfor %}
-{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"""
-"""A template that opens every turn of the agent with a think block, as those that TRL trains with."""
 ASKED = {"role": "user", "content": "Which tests are slow?"}
 CALL = {"name": "bash", "arguments": '{"command": "pytest --durations=3"}'}
 LOOKED = {

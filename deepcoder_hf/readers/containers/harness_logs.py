@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from deepcoder_hf.readers import inspect_log, openhands_events, smolagents
-from deepcoder_hf.readers.containers.raw_record import EXCERPT_CHARS, RawRecord, RecordDecoder
-from deepcoder_hf.readers.containers.session_lines import session_record
+from deepcoder_hf.readers.containers.raw_record import RawRecord, RecordDecoder
+from deepcoder_hf.readers.containers.session_lines import together
 
 EVENT_KEYS = frozenset(("id", "kind", "source", "action", "observation", "step_number", "task", "system_prompt"))
 SMOLAGENTS_STARTS = (frozenset(("task", "task_images")), frozenset(("system_prompt",)), frozenset(("task",)))
@@ -29,7 +29,7 @@ def records_of(rows: Iterator[RawRecord], decoder: RecordDecoder) -> Iterator[Ra
     if first is None:
         return
     if first.record is not None and _opens_log(first.record):
-        yield from _together(first, first.record, rows, decoder)
+        yield from together(first, first.record, [], rows, decoder)
         return
     yield from _samples(first)
     for row in rows:
@@ -49,25 +49,6 @@ def _opens_log(record: dict[str, Any]) -> bool:
     if openhands_events.matches({"events": [record]}):
         return True
     return (not smolagents.MARKS.isdisjoint(record) and "steps" not in record) or record.keys() in SMOLAGENTS_STARTS[:2]
-
-
-def _together(
-    first: RawRecord, event: dict[str, Any], rows: Iterator[RawRecord], decoder: RecordDecoder
-) -> Iterator[RawRecord]:
-    events, broken = [event], []
-    for row in rows:
-        if decoder.n_bytes > decoder.max_bytes:
-            for _ in rows:  # read to its end, so that a file that breaks off is still named
-                pass
-            excerpt = repr(event)[:EXCERPT_CHARS]
-            yield decoder.too_large(first.line, decoder.n_bytes, excerpt, "; a log of events is one record")
-            return
-        if row.record is None:
-            broken.append(row)
-        else:
-            events.append(row.record)
-    yield RawRecord(first.line, session_record(events, broken))
-    yield from broken
 
 
 def _samples(row: RawRecord) -> Iterator[RawRecord]:

@@ -29,7 +29,7 @@ def grouped(rows: Iterator[RawRecord], decoder: RecordDecoder) -> Iterator[RawRe
         if row.record is None and len(held) < _MAX_HELD:
             held.append(row)
         elif row.record is not None and opens_session(row.record):
-            yield from _session(row, row.record, held, rows, decoder)
+            yield from together(row, row.record, held, rows, decoder)
             return
         else:
             yield from held
@@ -48,16 +48,28 @@ def session_record(events: list[dict[str, Any]], broken: Sequence[RawRecord]) ->
     return record
 
 
-def _session(
+def together(
     first: RawRecord, event: dict[str, Any], broken: list[RawRecord], rows: Iterator[RawRecord], decoder: RecordDecoder
 ) -> Iterator[RawRecord]:
+    """Put all rows of a text into one record.
+
+    Args:
+        first: The first good row.
+        event: Its record.
+        broken: Rejects before it.
+        rows: The rows after it.
+        decoder: What decoded them; together they may have as many bytes as any record.
+
+    Yields:
+        The record `{"events": [...]}`, or the reject `record_too_large`; then the rejects among the rows.
+    """
     events = [event]
     for row in rows:
         if decoder.n_bytes > decoder.max_bytes:
             for _ in rows:  # read to its end, so that a file that breaks off is still named
                 pass
             excerpt = json.dumps(event)[:EXCERPT_CHARS]
-            yield decoder.too_large(first.line, decoder.n_bytes, excerpt, "; a session file is one record")
+            yield decoder.too_large(first.line, decoder.n_bytes, excerpt, "; a file of events is one record")
             return
         if row.record is None:
             broken.append(row)
