@@ -1,6 +1,7 @@
 # make demo    the main job on the shipped samples        make test   the whole test suite
 PYTHON ?= python3
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: demo test test-slow coverage lint bench clean
@@ -23,13 +24,13 @@ demo: .venv/demo.done
 	@$(BIN)/deepcoder-hf demo
 
 test: .venv/test.done lint
-	$(BIN)/python -m pytest -m 'not slow'
+	$(PYTEST) -m 'not slow'
 
 test-slow: .venv/bench.done
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 coverage: .venv/test.done
-	$(BIN)/python -m pytest -m 'not slow' --cov --cov-branch --cov-report=term-missing:skip-covered
+	$(PYTEST) -m 'not slow' --cov --cov-branch --cov-report=term-missing:skip-covered
 
 lint: .venv/test.done
 	$(BIN)/ruff check .

@@ -32,6 +32,7 @@ from deepcoder_hf.dataset.output import (
 from deepcoder_hf.dataset.validate import validate_rows
 from deepcoder_hf.errors import InputError, OutputError, SchemaError
 from deepcoder_hf.fingerprint import parsed_fingerprint
+from deepcoder_hf.heap import settled_heap
 from deepcoder_hf.run import Run, now, run_shards
 from deepcoder_hf.settings import load_config
 from deepcoder_hf.shards import cache_root
@@ -113,6 +114,7 @@ class TrajectoryProcessor:
                 )
         return run_shards(dataset, self.config, num_proc, progress)
 
+    @settled_heap()
     def process_files(
         self,
         inputs: Paths,

@@ -23,6 +23,7 @@ from deepcoder_hf.dataset.builder import quiet
 from deepcoder_hf.dataset.features import SHARD_FEATURES
 from deepcoder_hf.errors import DeepcoderError
 from deepcoder_hf.fingerprint import rows_fingerprint
+from deepcoder_hf.heap import settled_heap
 from deepcoder_hf.stages import process_records
 
 BATCH_BYTES = 1536 * 1024
@@ -82,6 +83,7 @@ def _row_bytes(raw: Dataset) -> npt.NDArray[np.int64]:
     return np.concatenate(lengths).astype(np.int64) if lengths else np.zeros(0, np.int64)
 
 
+@settled_heap()
 def run_shard(raw: Dataset, shard: Shard, config: Config) -> tuple[int, int]:
     """Process one shard into its cache file, unless it is there.
 

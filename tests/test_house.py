@@ -22,7 +22,7 @@ PACKAGE = CHECKOUT / "deepcoder_hf"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER: tuple[tuple[str, ...], ...] = (
-    ("errors",),
+    ("errors", "heap"),
     ("config", "trajectory"),
     ("readers",),
     ("spans",),

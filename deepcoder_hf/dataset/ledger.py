@@ -138,35 +138,42 @@ def trained_characters(
         n_prefix: Special tokens before each text.
     """
     rows, starts, ends, kinds = _flat(payload)
-    if not rows.size or not tokens.encoded.ids.size:
-        return np.zeros((len(texts), len(TYPES)), np.int64)
     base = np.concatenate([[0], np.cumsum([len(text) for text in texts])]).astype(np.int64)
-    encoded = tokens.encoded
-    of_row = np.repeat(np.arange(len(texts)), np.diff(encoded.rows))
-    begins = encoded.starts - encoded.text_starts[of_row]
-    for row, text in enumerate(texts):
-        if not text.isascii():
-            part = slice(*encoded.rows[row : row + 2])
-            begins[part] = token_characters(text, begins[part])
-    begins += base[of_row]
-    shift = np.repeat(encoded.rows[:-1] - n_prefix, np.diff(tokens.span_rows))
-    first = np.maximum(tokens.start_token + shift, 0)
-    last = np.minimum(tokens.end_token + shift, encoded.ids.size)
-    flags = np.zeros(encoded.ids.size + 1, np.int64)
-    is_trained = tokens.training > 0
-    np.add.at(flags, first[is_trained], 1)
-    np.add.at(flags, np.maximum(last, first)[is_trained], -1)
-    trained = np.cumsum(flags)[:-1] > 0
-    widths = np.diff(begins, append=base[-1])
-    before = np.concatenate([[0], np.cumsum(widths * trained)]).astype(np.int64)
+    begins, stops = _trained_ranges(texts, tokens, n_prefix, base)
+    if not rows.size or not begins.size:
+        return np.zeros((len(texts), len(TYPES)), np.int64)
+    before = np.concatenate([[0], np.cumsum(stops - begins)]).astype(np.int64)
 
     def up_to(places: Int64) -> Int64:
-        token = np.clip(np.searchsorted(begins, places, "right") - 1, 0, begins.size - 1)
-        inside = np.maximum(places - begins[token], 0)
-        return np.asarray(before[token] + trained[token] * inside)
+        found = np.searchsorted(begins, places, "right")
+        beyond = np.maximum(stops[found - 1] - places, 0) * (found > 0)
+        return np.asarray(before[found] - beyond)
 
     counts = up_to(ends + base[rows]) - up_to(starts + base[rows])
     return _by_type(rows, kinds, counts, len(texts))
+
+
+def _trained_ranges(texts: Sequence[str], tokens: TypedTokens, n_prefix: int, base: Int64) -> tuple[Int64, Int64]:
+    """Where the trained spans' tokens begin and end, in characters of all texts together: sorted, disjoint."""
+    encoded = tokens.encoded
+    owner = np.repeat(np.arange(len(texts)), np.diff(tokens.span_rows))
+    low, high = encoded.rows[owner], encoded.rows[owner + 1]
+    first = np.clip(tokens.start_token + low - n_prefix, low, high)
+    last = np.clip(tokens.end_token + low - n_prefix, first, high)  # special tokens stand for no characters
+    chosen = (tokens.training > 0) & (last > first)
+    first, last, high, owner = first[chosen], last[chosen], high[chosen], owner[chosen]
+    if not owner.size:
+        return owner, owner
+    edges = np.stack([encoded.starts[first], encoded.starts[np.minimum(last, encoded.ids.size - 1)]])
+    edges -= encoded.text_starts[owner]
+    sizes = np.diff(base)
+    edges[1] = np.where(last == high, 0, edges[1])
+    for row in np.unique(owner).tolist():
+        if not texts[row].isascii():
+            part = slice(*np.searchsorted(owner, [row, row + 1]))
+            edges[:, part] = token_characters(texts[row], edges[:, part])
+    edges[1] = np.where(last == high, sizes[owner], edges[1])
+    return edges[0] + base[owner], edges[1] + base[owner]
 
 
 def part_of(payload: Sequence[Range], start: int, end: int, shift: int) -> list[Range]:

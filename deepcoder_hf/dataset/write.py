@@ -53,6 +53,7 @@ class RowWriter:
         self._detected, self._tokens, self._verdicts = detected, tokens, verdicts
         self._tokenizer, self._config = tokenizer, config
         self._cut = [(n, window) for n, verdict in enumerate(verdicts) for window in verdict.windows]
+        self._masks = config.masks.model_dump()
         self._payload = [rendering.payload for rendering in detected.renderings]
 
     def write(self) -> tuple[pa.Table, Int64]:
@@ -213,7 +214,7 @@ class RowWriter:
             "source": source,
             "tokenizer": tokenizer.identity,
             **known,
-            "masks": self._config.masks.model_dump(),
+            "masks": self._masks,
             **more,
             "ledger": as_facts(ledger),
         }

@@ -18,7 +18,7 @@ honoured, as a repetition, only for a text that stands in a trajectory, whole or
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
@@ -99,11 +99,10 @@ def claims_of(
         left_out: Objects inside the record that the reader leaves out whole, each with the reason.
     """
     taken = Taken(trajectories)
-    if not left_out:
-        claims = Claims()
-        if _count_known(record, taken, _names(tuple(ignored.items())), claims):
-            return claims
-    claims = Claims()
+    claims, left_out = Claims(), list(left_out)
+    spared = {id(text) for part, why in left_out if not why.startswith(AGAIN) for _, text, _ in _walk(part, "", ())}
+    if _count_known(record, taken, _names(tuple(ignored.items())), spared, claims):
+        return claims
     for leaf in leaves(record, trajectories, ignored, taken, left_out):
         claims.add(leaf)
     return claims
@@ -241,13 +240,20 @@ def _names(table: tuple[tuple[str, str], ...]) -> _Names:
     return _Names(whole, small, labels)
 
 
-def _count_known(record: Any, taken: Taken, names: _Names, claims: Claims) -> bool:
+def _count_known(record: Any, taken: Taken, names: _Names, spared: Collection[int], claims: Claims) -> bool:
     """Count the leaves of a record if each is the very object of a trajectory or at a key that is ignored anywhere.
 
     Nearly all records are like that, and need no paths.
 
+    Args:
+        record: The raw record.
+        taken: What the trajectories hold.
+        names: Keys that are ignored.
+        spared: Identities of the strings that the reader leaves out.
+        claims: What is counted.
+
     Returns:
-        False where some leaf needs a closer look; what was counted then says nothing.
+        False where some leaf needs a closer look; nothing is counted then.
     """
     objects, noted, whole, small = taken.objects, taken.noted, names.whole, names.small
     top = record if isinstance(record, Mapping) else {}
@@ -263,6 +269,7 @@ def _count_known(record: Any, taken: Taken, names: _Names, claims: Claims) -> bo
                 state is False
                 or (key in small and is_small(item))
                 or (key in names.labels and id(item) == id(top.get(key)))
+                or id(item) in spared
             ):
                 ignored += len(item)
             elif id(item) in noted:
@@ -272,10 +279,11 @@ def _count_known(record: Any, taken: Taken, names: _Names, claims: Claims) -> bo
         elif kind is dict:
             if id(item) in objects:
                 state = True
-            if state is None:
-                stack += [(value, name, False if name in whole else None) for name, value in item.items()]
-            else:
-                stack += [(value, name, state) for name, value in item.items()]
+            for name, value in item.items():
+                if type(value) is str and id(value) in objects:
+                    claimed += len(value)
+                elif value is not None:
+                    stack.append((value, name, False if state is None and name in whole else state))
         elif kind is list:
             if id(item) in objects:
                 state = True

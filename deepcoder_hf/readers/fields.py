@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from math import isfinite
 from typing import Any
 
@@ -45,8 +46,12 @@ IGNORED = {
     **dict.fromkeys((f"^{name}" for name in LABELS), "a label of the task"),
 }
 """What every reader may leave out, by path (readers/claims.py), with the reason: values, never whole texts."""
+MAX_DEPTH = 200
+"""Levels of JSON that stands in a string; what is nested deeper stays text."""
 MAX_EXTRA = 200
 """Longest string field, in characters, that is carried along in the metadata."""
+
+_HOLDING = (str, list, Mapping)
 
 
 def first_text(record: Record, names: Iterable[str], used: list[str]) -> str | None:
@@ -66,19 +71,29 @@ def tools_of(record: Record, used: list[str]) -> tuple[str, ...]:
     """
     found: list[str] = []
     for name in TOOL_FIELDS:
-        given = _decoded(record.get(name))
-        listed = [given] if isinstance(given, Mapping) else given
-        if not isinstance(listed, list):
-            continue
-        tools = [_decoded(tool) for tool in listed]
-        if all(isinstance(tool, Mapping) for tool in tools):
-            try:
-                texts = [verbatim(tool) for tool in tools]
-            except RecursionError:  # nested as deep as can be read, but not written
-                continue
+        given = record.get(name)
+        texts = _definitions_in(given) if isinstance(given, str) else _definitions(given)
+        if texts is not None:
             used.append(name)
-            found += [text for text in dict.fromkeys(texts) if text not in found]
+            found += [text for text in texts if text not in found]
     return tuple(found)
+
+
+@lru_cache(maxsize=256)
+def _definitions_in(text: str) -> tuple[str, ...] | None:
+    """`_definitions` of a text; the records of a dataset mostly have the same."""
+    return _definitions(_decoded(text))
+
+
+def _definitions(given: Any) -> tuple[str, ...] | None:
+    """The tools of a list or of one object, each as JSON; None for what is neither."""
+    listed = [given] if isinstance(given, Mapping) else given
+    if not isinstance(listed, list):
+        return None
+    tools = [_decoded(tool) for tool in listed]
+    if not all(isinstance(tool, Mapping) for tool in tools):
+        return None
+    return tuple(dict.fromkeys(map(verbatim, tools)))
 
 
 def _decoded(value: Any) -> Any:
@@ -86,9 +101,33 @@ def _decoded(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
+        return json_of(value)
+    except ValueError:
         return value
+
+
+def json_of(text: str) -> Any:
+    """The JSON value that a string of a record holds.
+
+    Raises:
+        ValueError: It is no JSON, or nested deeper than `MAX_DEPTH`: how deep Python reads and writes depends on who
+            calls, and every reader must see the same.
+    """
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise ValueError(f"JSON that is nested deeper than {MAX_DEPTH}") from None
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for item in level
+            if isinstance(item, dict | list)
+            for inner in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not level:
+            return value
+    raise ValueError(f"JSON that is nested deeper than {MAX_DEPTH}")
 
 
 def identifier(record: Record, names: Iterable[str]) -> str | None:
@@ -133,23 +172,23 @@ def metadata_of(record: Record, used: Iterable[str], unread_inside: Iterable[str
     return facts
 
 
-def left_over(item: Mapping[str, Any], used: Iterable[str]) -> list[str]:
+def left_over(item: Mapping[str, Any], used: Collection[str]) -> list[str]:
     """Keys of a message or a step that hold text, a list or an object and are not in the trajectory.
 
     Args:
         item: The message or step.
         used: Keys that are in the trajectory; another key with the same value is so too.
     """
-    taken = {*used, *BOOKKEEPING}
-    read = [item[key] for key in used if key in item]
-    return [
+    left = [
         key
         for key, value in item.items()
-        if key not in taken
-        and isinstance(value, str | list | Mapping)
+        if key not in used
+        and key not in BOOKKEEPING
+        and isinstance(value, _HOLDING)
         and (value.strip() if isinstance(value, str) else value)
-        and value not in read
     ]
+    read = [item[key] for key in used if key in item] if left else []
+    return [key for key in left if item[key] not in read]
 
 
 class Written(str):

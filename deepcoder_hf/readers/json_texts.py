@@ -31,14 +31,18 @@ def read_in_parts(record: Record, lists: tuple[str, ...] = ()) -> Iterator[tuple
         messages = record.get(name)
         for message in messages if isinstance(messages, list) else ():
             if isinstance(message, Mapping):
-                yield from ((text, CALLS) for text in _call_texts(message) if parts.flat_calls(text)[0].function_name)
+                for text in _call_texts(message):
+                    if parts.flat_calls(text)[0].function_name:
+                        yield text, CALLS
 
 
-def _call_texts(message: Mapping[str, Any]) -> Iterator[str]:
+def _call_texts(message: Mapping[str, Any]) -> list[str]:
     """Texts that may be JSON of calls: those of a message, and those of its parts that are calls."""
+    found: list[str] = []
     for content in (message.get("content"), message.get("value")):
-        if isinstance(content, str):
-            yield from [content] if parts.is_call_turn(message) else []
+        if isinstance(content, str) and parts.is_call_turn(message):
+            found.append(content)
         for part in content if isinstance(content, list) else ():
             if isinstance(part, Mapping) and part.get("type") in parts.CALLS and isinstance(part.get("value"), str):
-                yield part["value"]
+                found.append(part["value"])
+    return found

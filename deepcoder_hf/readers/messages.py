@@ -142,7 +142,9 @@ def _add(steps: list[Step], message: Any, where: str, seen: _Seen) -> None:
         raise RecordError(
             f"{where}: expected an object with role and content, got {type(message).__name__}", "missing_role"
         )
-    name = _first(message, ("role", "from"))
+    name = message.get("role")
+    if name is None:
+        name = message.get("from")
     if not isinstance(name, str):
         raise RecordError(f"{where}: expected a role, got keys {sorted(map(str, message))}", "missing_role")
     role = ROLES.get(name.lower())

@@ -54,6 +54,8 @@ def paired(steps: Sequence[Step]) -> tuple[tuple[Step, ...], dict[str, int]]:
 
 def _order(ids: Sequence[str | None], calls: Sequence[str]) -> list[int]:
     """The places of results with the ones that answer a call sorted by the calls, in the places that they held."""
+    if len(ids) == 1:
+        return [0]
     rank = {call: n for n, call in enumerate(calls)}
     places = [n for n, name in enumerate(ids) if name in rank]
     by_call = sorted(places, key=lambda n: rank[str(ids[n])])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -166,21 +165,20 @@ def tool_call(part: Mapping[str, Any], where: str) -> ToolCall:
 def flat_calls(text: str) -> tuple[ToolCall, ...]:
     """The calls of a text: JSON of one call or of several; anything else stays verbatim, without a name."""
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = fields.json_of(text)
+    except ValueError:
         return (ToolCall("", text),)
     calls = value if isinstance(value, list) else [value]
     if not calls or not all(_is_flat_call(call) for call in calls):
         return (ToolCall("", text),)
-    try:
-        return tuple(tool_call(call, "call") for call in calls)
-    except RecursionError:  # nested as deep as can be read, but not written
-        return (ToolCall("", text),)
+    return tuple(tool_call(call, "call") for call in calls)
 
 
 def is_call_turn(message: Mapping[str, Any]) -> bool:
     """Whether a message is a call of its own, as ShareGPT has them: its text is the JSON of calls."""
-    name = next((message[key] for key in ("role", "from") if message.get(key) is not None), None)
+    name = message.get("role")
+    if name is None:
+        name = message.get("from")
     return isinstance(name, str) and name.lower() in CALL_ROLES
 
 

@@ -204,11 +204,12 @@ def _leaves(text: str) -> Iterator[str]:
 
 def _keyed(value: Any, key: str) -> Iterator[tuple[str, str]]:
     """The strings of a value with the key that each, or the list around it, stands at."""
-    if isinstance(value, str):
-        yield key, value
-    elif isinstance(value, Mapping):
-        for name, item in value.items():
-            yield from _keyed(item, str(name))
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _keyed(item, key)
+    waiting = [(key, value)]  # not by recursion: arguments may be nested as deep as JSON can be read
+    while waiting:
+        name, item = waiting.pop()
+        if isinstance(item, str):
+            yield name, item
+        elif isinstance(item, Mapping):
+            waiting += [(str(inner), part) for inner, part in reversed(list(item.items()))]
+        elif isinstance(item, list | tuple):
+            waiting += [(name, part) for part in reversed(item)]

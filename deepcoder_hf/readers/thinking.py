@@ -10,6 +10,7 @@ from deepcoder_hf.readers import fields, parts
 from deepcoder_hf.trajectory import ReasoningKind
 
 FIELDS = ("reasoning_content", "reasoning", "thinking")
+LISTS = frozenset(("thinking_blocks", "reasoning_details"))
 SUMMARY, ENCRYPTED = "reasoning.summary", "reasoning.encrypted"
 
 
@@ -32,6 +33,8 @@ def of_message(message: Mapping[str, Any], where: str, used: list[str]) -> tuple
     key = next((key for key in FIELDS if message.get(key)), None)
     plain = None if key is None else _text(message[key], f"{where}: {key}")
     used += [] if key is None else [key]
+    if LISTS.isdisjoint(message):
+        return [], plain, ""
     blocks, summaries = list(_blocks(message)), list(_summaries(message))
     if plain is not None:
         before = [text for text in blocks if text not in plain]
@@ -44,6 +47,8 @@ def of_message(message: Mapping[str, Any], where: str, used: list[str]) -> tuple
 
 def n_redacted(message: Mapping[str, Any], content: Any) -> int:
     """How many pieces of reasoning the provider kept to itself."""
+    if not isinstance(content, list) and LISTS.isdisjoint(message):
+        return 0
     lists = (content, message.get("thinking_blocks"))
     redacted = sum(parts.is_redacted(part) for parts_ in lists if isinstance(parts_, list) for part in parts_)
     return redacted + len([d for d in _objects(message.get("reasoning_details")) if d.get("type") == ENCRYPTED])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-WEIGHTS = ("weight", "loss_weight", "loss_scale", "loss", "training", "train", "trainable")
+WEIGHTS = frozenset(("weight", "loss_weight", "loss_scale", "loss", "training", "train", "trainable"))
 """Flags of other tools that take a turn out of the training when they are 0 or false.
 
 OpenAI fine-tuning `weight`, axolotl `training` and `train`, ms-swift `loss` and `loss_scale`, LLaMA-Factory
@@ -22,11 +22,13 @@ CUT_OFF = {
 
 def is_trained(message: Mapping[str, Any]) -> bool:
     """Whether no flag of the message takes it out of the training."""
-    return not any(_is_zero(message[name]) for name in WEIGHTS if name in message)
+    return WEIGHTS.isdisjoint(message) or not any(_is_zero(message[name]) for name in WEIGHTS & message.keys())
 
 
 def finish_reason(message: Mapping[str, Any]) -> str | None:
     """Why the model stopped, with `length` and `aborted` as the normal forms of a turn that was cut off."""
+    if FINISH[0] not in message and FINISH[1] not in message:
+        return None
     found = next((message[name] for name in FINISH if isinstance(message.get(name), str) and message[name]), None)
     return None if found is None else CUT_OFF.get(found.lower(), found)
 

@@ -110,9 +110,12 @@ class Attribution:
         )
 
     def _note(self, start: int, end: int, mark: int, number: int) -> None:
-        unit = self._units[number] if number >= 0 else None
-        (self.own if unit is not None and unit.by_agent else self.foreign).append((start, end))
-        if unit is not None and not mark & 1:
+        if number < 0:
+            self.foreign.append((start, end))
+            return
+        unit = self._units[number]
+        (self.own if unit.by_agent else self.foreign).append((start, end))
+        if not mark & 1:
             self.marked[number] = self.marked.get(number, 0) + end - start
             if self._counted is None or unit.turn in self._counted:
                 put_payload(self.payload, self._text[start:end], start, unit.kind)
@@ -136,9 +139,6 @@ class Attribution:
         origin = "template" if unit.origin == "structure" else unit.origin
         self._begun.append((at, unit.kind, subtype, unit.confidence, unit.pattern, origin))
 
-    def _turn(self, number: int | None) -> int | None:
-        return self._units[number].turn if number is not None and number >= 0 else None
-
     def _may_train(self, turn: int | None) -> bool:
         """Whether the source and the rendering let a turn be trained; what stands after the last one is nobody's."""
         return turn is None or (self._turns[turn].turn.trained and (self._trained is None or turn in self._trained))
@@ -148,7 +148,8 @@ class Attribution:
 
     def _gap(self, start: int, end: int, before: int | None, after: int | None) -> None:
         """Divide what the template wrote between two units and begin the second."""
-        turn, next_turn = self._turn(before), self._turn(after)
+        turn = self._units[before].turn if before is not None and before >= 0 else None
+        next_turn = self._units[after].turn if after is not None and after >= 0 else None
         if turn is not None and turn == next_turn and after is not None:
             closers = CLOSERS.match(self._text, start, end)
             self._begin_unit(closers.end() if closers else start, after)
@@ -163,7 +164,9 @@ class Attribution:
             tail = self._frame.tails.get("user", "")
             at += max(self._text.find(tail, start, end) - start, -len(tail)) + len(tail) if tail else 0
         edge = end if header is None else header[0]
-        self._note_silent(at, edge, -1 if turn is None else turn, len(self._turns) if next_turn is None else next_turn)
+        last, coming = -1 if turn is None else turn, len(self._turns) if next_turn is None else next_turn
+        if last + 1 < coming:
+            self._note_silent(at, edge, last, coming)
         if at < edge and (header is not None or after is None) and self._has_silent_result(turn, next_turn):
             self._begin(at, OBSERVATION, "observation")
             at = edge
@@ -204,8 +207,10 @@ class Attribution:
         at = self._text.rfind(header, start, end) if header else -1
         if at < 0:
             return None
-        prompts = (prompt for prompt in self._frame.prompts if self._text.startswith(prompt, at, end))
-        return at, at + max((len(prompt) for prompt in prompts), default=len(header))
+        size = max(
+            [len(prompt) for prompt in self._frame.prompts if self._text.startswith(prompt, at, end)] or [len(header)]
+        )
+        return at, at + size
 
     def _close_agent(self, start: int, end: int, unit: int, whole: bool) -> int:
         """What ends an agent's turn; returns where it is over."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from threading import local
 from types import ModuleType
 from typing import Any
@@ -25,7 +25,7 @@ from deepcoder_hf.errors import TemplateError, TemplateRefused
 from deepcoder_hf.rendering.template_limits import Limits
 from deepcoder_hf.rendering.traced import Traced, concat, runs_of
 from deepcoder_hf.rendering.traced_filters import install
-from deepcoder_hf.rendering.traced_jinja import TracedEnvironment
+from deepcoder_hf.rendering.traced_jinja import TracedEnvironment, hasten
 
 __all__ = ["ChatTemplate", "Limits", "TemplateError", "TemplateRefused"]
 
@@ -100,9 +100,12 @@ class ChatTemplate:
             context = self._template.new_context({**given, "add_generation_prompt": add_generation_prompt})
             budget = self._environment.begin(self.limits, now or datetime.now())
             parts: list[str] = []
+            size = 0
             for part in self._template.root_render_func(context):
-                budget.charge(len(part))
                 parts.append(part)
+                size += len(part)
+                if size > self.limits.max_chars:
+                    budget.charge(size)
             text = concat(parts)
             return text if isinstance(text, Traced) else Traced(text, runs_of(text))
 
@@ -118,20 +121,22 @@ class ChatTemplate:
     ) -> str:
         """What `apply_chat_template(tokenize=False)` gives, by the installed transformers.
 
-        Takes what `render` takes. It has no limits: call it after `render`, which has stopped what does not end.
+        Takes what `render` takes, and only the texts of it count. It has no limits: call it after `render`, which has
+        stopped what does not end.
 
         Raises:
             TemplateRefused: The template raises on this conversation.
         """
         theirs = _transformers()
         with _refusals():
+            compiled = theirs._compile_jinja_template(self.source)
+            hasten(compiled.environment)
             if self.uses("strftime_now"):
-                compiled = theirs._compile_jinja_template(self.source)
                 compiled.environment.globals["strftime_now"] = _plain_strftime_now
             _PLAIN.now = now
             rendered, _ = theirs.render_jinja_template(
-                conversations=[_present(messages)],
-                tools=_checked(tools),
+                conversations=[_plain_texts(_present(messages))],
+                tools=_plain_texts(_checked(tools)),
                 documents=documents,
                 chat_template=self.source,
                 add_generation_prompt=add_generation_prompt,
@@ -183,6 +188,18 @@ def _aliased(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
+def _plain_texts(value: Any) -> Any:
+    """A JSON value with plain strings in place of marked ones; the installed transformers may do that itself."""
+    if value is None or hasattr(_transformers(), "_plain_template_data"):
+        return value
+    if isinstance(value, str):
+        return "".join((value,))
+    if isinstance(value, dict):
+        return {_plain_texts(key): _plain_texts(item) for key, item in value.items()}
+    return [_plain_texts(item) for item in value] if isinstance(value, list) else value
+
+
+@cache
 def _transformers() -> ModuleType:
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # that torch is absent is no news here
     from transformers.utils import chat_template_utils  # costs a second, so only where a template is used
@@ -225,6 +242,7 @@ def _environment() -> TracedEnvironment:
     environment.tests.update(theirs.tests)
     environment.globals["strftime_now"] = lambda template: environment.budget.now.strftime(template)
     install(environment)
+    hasten(environment)
     return environment
 
 

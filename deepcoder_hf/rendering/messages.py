@@ -16,7 +16,7 @@ from typing import Any
 
 from deepcoder_hf.errors import RecordError
 from deepcoder_hf.rendering.traced import concat, trace
-from deepcoder_hf.rendering.traced_text import json_text
+from deepcoder_hf.rendering.traced_text import Definition, json_text
 from deepcoder_hf.rendering.turns import REASONING, is_json
 from deepcoder_hf.rendering.units import CallUnit, Conversation, TypedTurn, Unit, tags_of
 
@@ -226,16 +226,8 @@ def tool_of(definition: str) -> Tool:
         raise RecordError(
             f"tools: expected the definition of a tool as JSON, got {definition!r:.80}; remove it", "bad_tools"
         ) from None
-    return Tool(_traced(value, TOOLS), value)
-
-
-def unmarked(value: Any) -> Any:
-    """A JSON value with plain strings in place of marked ones."""
-    if isinstance(value, str):
-        return "".join((value,))
-    if isinstance(value, dict):
-        return {unmarked(key): unmarked(item) for key, item in value.items()}
-    return [unmarked(item) for item in value] if isinstance(value, list) else value
+    traced = _traced(value, TOOLS)
+    return Tool(Definition(traced, TOOLS) if isinstance(traced, dict) else traced, value)
 
 
 def _id(call_id: str, form: Form, ids: dict[str, str]) -> str:

@@ -108,9 +108,8 @@ class Layout:
 
 def put_payload(payload: list[Range], text: str, start: int, kind: int) -> None:
     """Add the words of a text without the whitespace at its edges."""
-    words = text.strip()
-    if words:
-        first = start + len(text) - len(text.lstrip())
+    if words := text.strip():
+        first = start if words[0] == text[0] else start + len(text) - len(text.lstrip())
         payload.append((first, first + len(words), kind))
 
 

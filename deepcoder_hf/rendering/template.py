@@ -26,15 +26,7 @@ from deepcoder_hf.errors import RecordError
 from deepcoder_hf.rendering.abilities import Abilities, abilities_of
 from deepcoder_hf.rendering.attribution import Attribution
 from deepcoder_hf.rendering.chat_template import ChatTemplate, TemplateRefused
-from deepcoder_hf.rendering.messages import (
-    ArgumentsError,
-    Form,
-    Numbered,
-    Tool,
-    expected_characters,
-    messages_of,
-    unmarked,
-)
+from deepcoder_hf.rendering.messages import ArgumentsError, Form, Numbered, Tool, expected_characters, messages_of
 from deepcoder_hf.rendering.rendered import Rendered
 from deepcoder_hf.rendering.traced import Traced, concat, runs_of
 from deepcoder_hf.rendering.turns import ACTION, OBSERVATION, REASONING
@@ -182,8 +174,7 @@ class TemplateLayout:
         """Render, and make sure that `apply_chat_template` gives the same text."""
         messages = [item.message for item in items]
         text = self._template.render(messages, [tool.traced for tool in tools] or None, **switches)
-        bare = [unmarked(message) for message in messages]
-        expected = self._template.plain(bare, [tool.plain for tool in tools] or None, **switches)
+        expected = self._template.plain(messages, [tool.plain for tool in tools] or None, **switches)
         if str.__ne__(text, expected):
             raise RecordError(
                 f"the traced rendering of {self._name} differs from apply_chat_template ({len(text)} and "

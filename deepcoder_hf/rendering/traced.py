@@ -38,11 +38,6 @@ class Traced(str):
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (str.__str__(self), self.runs)
 
-    def columns(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[Hashable, ...]]:
-        """Starts, ends and marks of the runs, each ready to become one array."""
-        starts, ends, marks = zip(*self.runs, strict=True) if self.runs else ((), (), ())
-        return starts, ends, marks
-
     def marks(self) -> list[Hashable]:
         """The mark of each character, None where it has none; for tests and for looking at a text."""
         found: list[Hashable] = [None] * len(self)
@@ -271,6 +266,8 @@ def trace(text: str, mark: Hashable) -> Traced:
 
 def runs_of(text: str) -> Runs:
     """The runs of any text; a plain one has none."""
+    if type(text) is str:
+        return ()
     return text.runs if isinstance(text, Traced) else ()
 
 
@@ -282,16 +279,20 @@ def derived(text: str, *origins: Any) -> str:
 
 def concat(parts: Iterable[str]) -> str:
     """All parts joined: traced if a part has marks, else plain. Touching runs of one mark become one."""
-    parts = parts if isinstance(parts, list | tuple) else list(parts)
+    parts = parts if type(parts) is list or type(parts) is tuple else list(parts)
+    if len(parts) == 1 and type(parts[0]) is Traced and parts[0].runs:
+        return parts[0]
     runs: list[Run] = []
     at = 0
     for part in parts:
-        if type(part) is not str:
-            for start, end, mark in runs_of(part):
-                if runs and runs[-1][1] == start + at and runs[-1][2] == mark:
-                    runs[-1] = (runs[-1][0], end + at, mark)
-                else:
-                    runs.append((start + at, end + at, mark))
+        if type(part) is not str and (own := runs_of(part)):
+            start, end, mark = own[0]
+            if runs and runs[-1][1] == start + at and runs[-1][2] == mark:
+                runs[-1] = (runs[-1][0], end + at, mark)
+            else:
+                runs.append((start + at, end + at, mark))
+            if len(own) > 1:
+                runs += [(start + at, end + at, mark) for start, end, mark in own[1:]]
         at += len(part)
     text = "".join(parts)
     return Traced(text, tuple(runs)) if runs else text

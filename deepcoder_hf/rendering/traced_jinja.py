@@ -18,7 +18,7 @@ from typing import Any
 from jinja2 import nodes
 from jinja2.compiler import CodeGenerator, Frame, MacroRef
 from jinja2.runtime import Context, LoopContext, Macro
-from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedFormatter
+from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedEnvironment, SandboxedFormatter
 from markupsafe import Markup
 
 from deepcoder_hf.rendering.template_limits import (
@@ -44,8 +44,6 @@ Macro = environment.macro_class
 """
 """Appended to the generated module: its functions look these names up when they run."""
 _DICT_ATTRIBUTES = frozenset(dir(dict))
-_OPEN = (str, Traced, LoopContext)
-"""Types none of whose public attributes the sandbox guards, besides the methods in _GUARDED."""
 _GUARDED = frozenset((*GROWING, "format", "format_map"))
 
 
@@ -97,6 +95,43 @@ class _Macro(Macro):
 
 class _Formatter(SandboxedFormatter, TracedFormatter):
     """The fields of str.format, looked up in the sandbox."""
+
+
+def hasten(environment: SandboxedEnvironment) -> None:
+    """Let a sandbox look up keys and plain attributes at once, and remember which other attributes are safe.
+
+    It finds what it found before: a name that is no attribute of `dict` can only be a key; no public attribute of a
+    text or a loop is guarded, besides the methods in _GUARDED; a namespace holds only what the sandbox has given out;
+    and whether an attribute is safe is decided by the type of the object and the name alone.
+    """
+    if "is_safe_attribute" in vars(environment):
+        return
+    decide, look_up = environment.is_safe_attribute, environment.getattr
+    open_types = frozenset((str, Traced, LoopContext, environment.globals["namespace"]))
+    decisions: dict[tuple[type, str], bool] = {}
+
+    def is_safe_attribute(obj: Any, attribute: str, value: Any) -> bool:
+        key = type(obj), attribute
+        if (decision := decisions.get(key)) is None:
+            decision = decisions[key] = decide(obj, attribute, value)
+        return decision
+
+    def attribute_or_key(obj: Any, attribute: str) -> Any:
+        kind = type(obj)
+        if kind is dict and attribute not in _DICT_ATTRIBUTES:
+            try:
+                return obj[attribute]
+            except KeyError:
+                return environment.undefined(obj=obj, name=attribute)
+        if kind in open_types and attribute not in _GUARDED and attribute[:1] != "_":
+            try:
+                return getattr(obj, attribute)
+            except AttributeError:
+                return look_up(obj, attribute)
+        return look_up(obj, attribute)
+
+    environment.is_safe_attribute = is_safe_attribute  # type: ignore[method-assign, assignment]
+    environment.getattr = attribute_or_key  # type: ignore[method-assign]
 
 
 class TracedEnvironment(ImmutableSandboxedEnvironment):
@@ -198,16 +233,6 @@ class TracedEnvironment(ImmutableSandboxedEnvironment):
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """See SandboxedEnvironment."""
-        if type(obj) is dict and attribute not in _DICT_ATTRIBUTES:
-            try:
-                return obj[attribute]
-            except KeyError:
-                return self.undefined(obj=obj, name=attribute)
-        if type(obj) in _OPEN and attribute not in _GUARDED and attribute[:1] != "_":
-            try:
-                return getattr(obj, attribute)
-            except AttributeError:
-                return super().getattr(obj, attribute)
         if attribute in GROWING and isinstance(obj, str | bytes | int) and hasattr(obj, attribute):
             return partial(self._grow, attribute, obj)
         return super().getattr(obj, attribute)

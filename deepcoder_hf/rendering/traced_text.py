@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 import string
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import Any
 
-from deepcoder_hf.rendering.traced import Traced, concat, derived, runs_of
+from deepcoder_hf.rendering.traced import Traced, concat, derived, runs_of, trace
 from deepcoder_hf.rendering.traced_runs import Run, stretched
 
 _SPEC = re.compile(
@@ -18,6 +18,25 @@ _SPEC = re.compile(
 """One conversion of printf, such as `%s`, `%-8.3s` or `%(name)s`; those with `*` or nested brackets do not match."""
 _FORMAT = re.compile(r"(?:(?P<fill>.)?(?P<align>[<>^]))?(?P<zero>0?)(?P<width>\d*)(?:\.(?P<precision>\d+))?s?", re.S)
 """A format specification of text, such as `>8` or `*^20.5s`."""
+
+MAX_WAYS = 8
+"""In so many ways the text of a definition is kept; a template uses one or two."""
+
+
+class Definition(dict[str, Any]):
+    """A JSON object that many conversations hold, such as the definition of a tool: as JSON all of it has one mark.
+
+    Args:
+        value: The object; its strings may have marks of their own.
+        mark: The mark of its text as `json_text` gives it, which is kept.
+    """
+
+    __slots__ = ("_mark", "_written")
+
+    def __init__(self, value: Mapping[str, Any], mark: Hashable) -> None:
+        super().__init__(value)
+        self._mark = mark
+        self._written: dict[str, str] = {}
 
 
 def json_text(
@@ -35,6 +54,16 @@ def json_text(
         ensure_ascii, indent, separators, sort_keys: As json.dumps has them.
         on_container: Called with the size of each list and object before anything is written; may raise.
     """
+    if type(value) is Definition:
+        key = repr((ensure_ascii, indent, separators, sort_keys))
+        if (kept := value._written.get(key)) is None:
+            kept = json.dumps(
+                value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys
+            )
+            kept = trace(kept, value._mark)
+            if len(value._written) < MAX_WAYS:
+                value._written[key] = kept
+        return kept
     leaves: list[str | None] = []
     marked = _strings(value, sort_keys, leaves, on_container or _ignore)
     text = json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
@@ -94,7 +123,7 @@ def repr_text(value: Any, on_container: Callable[[int], None] | None = None) -> 
 def _repr_parts(value: Any, on_container: Callable[[int], None]) -> Iterator[str]:
     if isinstance(value, Traced) and type(value).__repr__ is str.__repr__:
         yield _repr_of(value)
-    elif type(value) is dict:
+    elif type(value) in (dict, Definition):
         on_container(len(value))
         yield "{"
         for index, (key, item) in enumerate(value.items()):

@@ -107,20 +107,27 @@ def turns_of(trajectory: Trajectory, clean: Clean, counts: Counter[str]) -> list
 
 
 def _cleaned(step: Step, clean: Clean) -> Step:
-    """A step with clean texts; texts that are ASCII, nearly all of them, are not touched."""
-    texts = [step.message, step.reasoning_content, *(result.content for result in step.observations)]
-    texts += [text for call in step.tool_calls for text in (call.function_name, call.arguments)]
-    if all(text is None or text.isascii() for text in texts):
+    """A step with clean texts: the same step where they were clean, which is nearly always."""
+    given = [step.message, step.reasoning_content, *(result.content for result in step.observations)]
+    given += [text for call in step.tool_calls for text in (call.function_name, call.arguments)]
+    if all(text is None or text.isascii() for text in given):
         return step
+    made = [text and clean(text) for text in given]
+    if all(before is after for before, after in zip(given, made, strict=True)):
+        return step
+    first = 2 + len(step.observations)
+    results, calls = made[2:first], made[first:]
     return replace(
         step,
-        message=None if step.message is None else clean(step.message),
-        reasoning_content=None if step.reasoning_content is None else clean(step.reasoning_content),
+        message=made[0],
+        reasoning_content=made[1],
         tool_calls=tuple(
-            replace(call, function_name=clean(call.function_name), arguments=clean(call.arguments))
-            for call in step.tool_calls
+            replace(call, function_name=name or "", arguments=arguments or "")
+            for call, name, arguments in zip(step.tool_calls, calls[::2], calls[1::2], strict=True)
         ),
-        observations=tuple(replace(result, content=clean(result.content)) for result in step.observations),
+        observations=tuple(
+            replace(result, content=text or "") for result, text in zip(step.observations, results, strict=True)
+        ),
     )
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -214,15 +213,6 @@ def test_a_text_survives_pickling_and_stays_a_string() -> None:
     assert str(text) is text
     assert f"{text}" == text
     assert "test" in text
-
-
-def test_columns_become_arrays() -> None:
-    text = concat([trace("ab", 1), " ", trace("cd", 2), trace("ef", 2)])
-    starts, ends, marks = text.columns()  # type: ignore[attr-defined]
-    assert np.array(starts).tolist() == [0, 3]
-    assert np.array(ends).tolist() == [2, 7]
-    assert np.array(marks).tolist() == [1, 2]
-    assert Traced("plain").columns() == ((), (), ())
 
 
 def test_what_cannot_be_followed_takes_the_first_mark() -> None:
