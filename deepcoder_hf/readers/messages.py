@@ -269,6 +269,8 @@ def _results(message: Mapping[str, Any], content: list[Any], where: str) -> list
 
 
 def _text(content: Any, where: str, empty_allowed: bool) -> str:
+    if isinstance(content, str) and (content or empty_allowed):
+        return content
     if isinstance(content, list):
         content = fields.text_of_parts(content, where)
     if isinstance(content, Mapping):

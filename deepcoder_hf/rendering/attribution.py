@@ -190,7 +190,9 @@ class Attribution:
 
     def _has_silent_result(self, turn: int | None, next_turn: int | None) -> bool:
         """Whether a result without a word, of which no character has a mark, stands between two turns."""
-        between = [] if turn is None else self._turns[turn + 1 : next_turn]
+        if turn is None or turn + 1 == next_turn:
+            return False
+        between = self._turns[turn + 1 : next_turn]
         return any(self._units[number].kind == OBSERVATION for typed in between for number in typed.content)
 
     def _close_other(self, start: int, end: int, turn: int) -> int:

@@ -2,69 +2,37 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from chat_rows import found, reader
+from chat_rows import found
 
-from deepcoder_hf.audit.run import audit_dataset
-from deepcoder_hf.config import ReadersConfig
-from deepcoder_hf.readers import TrajectoryParser
-from deepcoder_hf.readers.containers import iter_records
-from deepcoder_hf.readers.containers.files import find_files
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+
+from audit_trl import audited
 
 pytestmark = pytest.mark.slow
 
 PYTHON = os.environ.get("DEEPCODER_HF_TRL_PYTHON", sys.executable)
 """Interpreter that has trl, where it is not the one of the tests."""
 N_CONVERSATIONS = 12
-ROLES = {"agent": "assistant"}
 Prepare = Callable[..., dict[str, Any]]
 
 
-def messages(folder: Path) -> Iterator[list[dict[str, Any]]]:
-    """Conversations as chat messages."""
-    for file in find_files(folder):
-        for raw in iter_records(file, ReadersConfig()):
-            for trajectory in TrajectoryParser().parse_all(raw.record or {}):
-                yield [message for step in trajectory.steps for message in of_step(step)]
-
-
-def of_step(step: Any) -> Iterator[dict[str, Any]]:
-    message: dict[str, Any] = {"role": ROLES.get(step.source, step.source), "content": step.message or ""}
-    if step.tool_calls:
-        message["tool_calls"] = [
-            {"type": "function", "function": {"name": call.function_name, "arguments": json.loads(call.arguments)}}
-            for call in step.tool_calls
-        ]
-    yield message
-    for result in step.observations:
-        yield {"role": "tool", "content": result.content}
-
-
 @pytest.fixture(scope="module")
-def prepare(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Prepare:
+def prepare(shared_data: Path) -> Prepare:
     """Conversations of a source as TRL prepares them, audited."""
     if subprocess.run([PYTHON, "-c", "import trl"], capture_output=True).returncode:
         pytest.skip("trl is not installed here (pip install 'deepcoder-hf[bench]'), nor at DEEPCODER_HF_TRL_PYTHON")
     tokenizer = shared_data / "tokenizers" / "qwen3"
 
     def prepare(source: str, **settings: Any) -> dict[str, Any]:
-        folder = tmp_path_factory.mktemp("trl")
-        rows = [{"messages": one} for one in islice(messages(shared_data / "trajectories" / source), N_CONVERSATIONS)]
-        (folder / "rows.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows), encoding="utf-8")
-        script = Path(__file__).with_name("prepare_with_trl.py")
-        words = [PYTHON, script, folder / "rows.jsonl", tokenizer, folder / "out", "qwen3.jinja", json.dumps(settings)]
-        done = subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=240)
-        assert done.returncode == 0, done.stderr[-3000:]
-        return audit_dataset(folder / "out", reader(str(tokenizer)))
+        return audited(shared_data / "trajectories" / source, N_CONVERSATIONS, tokenizer, PYTHON, settings)
 
     return prepare
 
