@@ -130,7 +130,7 @@ def create_trajectory_processing_config(
 
 def _read(source: Source) -> list[Layer]:
     if isinstance(source, Config):
-        return [Layer("configuration", source.model_dump(mode="json"))]
+        return [Layer("configuration", source.model_dump(mode="json", exclude_unset=True))]
     if isinstance(source, Mapping):
         return _layers(source, "configuration")
     path, names = Path(source), recipe_names()

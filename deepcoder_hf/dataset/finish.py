@@ -71,7 +71,7 @@ def _finish(
                 verdict.reject("dropped", dropped, _explain(dropped, facts))
                 continue
         if not tokens.n_trained[row]:
-            verdict.reject("dropped", "nothing_to_train", "no reasoning, action or answer was found in the text")
+            verdict.reject("dropped", "nothing_to_train", "no reasoning, action or answer in it may be trained")
         elif lengths[row] > config.tokens.max_length:
             shorten(verdict, detected, tokens, row, tokenizer, config)
     return RowWriter(detected, tokens, verdicts, tokenizer, config).write()

@@ -46,6 +46,7 @@ from deepcoder_hf.readers import (
 from deepcoder_hf.readers.claims import Claims, claims_of
 from deepcoder_hf.readers.fields import Record
 from deepcoder_hf.readers.pairing import paired
+from deepcoder_hf.readers.turn_facts import undesired
 from deepcoder_hf.trajectory import Trajectory
 
 
@@ -99,6 +100,8 @@ READERS: dict[str, Reader] = {
     "text": text,
 }
 """Readers by name, in the order in which they are asked."""
+CHATS = ("messages", "rendered_messages", "completion", "alpaca")
+"""Readers of what preference data are made of."""
 
 
 class TrajectoryParser:
@@ -161,6 +164,8 @@ class TrajectoryParser:
         for number, trajectory in enumerate(trajectories):
             steps, counts = paired(trajectory.steps)
             facts = {**trajectory.metadata, **counts, **({"read": claims.facts()} if number == 0 else {})}
+            if name in CHATS and (column := undesired(record)) is not None:
+                steps, facts["undesired"] = tuple(replace(step, trained=False) for step in steps), column
             finished.append(replace(trajectory, steps=steps, source_format=name, metadata=facts))
         return finished
 

@@ -32,7 +32,7 @@ def read(record: Record) -> Trajectory:
     if (system := fields.first_text(record, SYSTEM, used)) is not None:
         steps.append(Step("system", system))
     steps += _history(record.get("history"))
-    asked = (record.get("instruction"), record.get("input"))
+    asked = (record.get("instruction"), record.get("input"), fields.first_text(record, ("context",), used))
     task = fields.joined((text for text in asked if text is not None and text.strip()), "\n\n")
     if task:
         steps.append(Step("user", task))

@@ -40,8 +40,9 @@ def steps_of(record: Record, text: str, used: list[str]) -> list[Step]:
     if system is not None and system not in text:
         steps.append(Step("system", system))
     if task is not None and task not in text:
-        extra = fields.first_text(record, ("input",), used) if "instruction" in used else None  # Alpaca
-        steps.append(Step("user", task if extra is None else fields.joined((task, extra), "\n\n")))
+        names = ("input", "context") if "instruction" in used else ("context",)  # Alpaca, Dolly
+        beside = [fields.first_text(record, (name,), used) for name in names]
+        steps.append(Step("user", fields.joined((task, *filter(None, beside)), "\n\n")))
     n_given = (system is not None) + (task is not None)
     held = [given for given in (system, task) if given is not None and given in text]
     own = bool(steps) and len(steps) == n_given and TURN.search(text) is None

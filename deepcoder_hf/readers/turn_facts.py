@@ -11,6 +11,10 @@ WEIGHTS = frozenset(("weight", "loss_weight", "loss_scale", "loss", "training", 
 OpenAI fine-tuning `weight`, axolotl `training` and `train`, ms-swift `loss` and `loss_scale`, LLaMA-Factory
 `loss_weight`.
 """
+DETAIL = "train_detail"
+"""axolotl's list of character ranges with `train`: where one is false, the whole turn is left out."""
+UNDESIRED = ("label", "kto_tag")
+"""False where a record shows what not to do: `label` in TRL and ms-swift, `kto_tag` in LLaMA-Factory."""
 FINISH = ("finish_reason", "stop_reason")
 CUT_OFF = {
     **dict.fromkeys(("length", "max_tokens", "max_output_tokens", "model_context_window_exceeded"), "length"),
@@ -22,7 +26,15 @@ CUT_OFF = {
 
 def is_trained(message: Mapping[str, Any]) -> bool:
     """Whether no flag of the message takes it out of the training."""
+    details = message.get(DETAIL)
+    if isinstance(details, list) and any(isinstance(part, Mapping) and part.get("train") is False for part in details):
+        return False
     return WEIGHTS.isdisjoint(message) or not any(_is_zero(message[name]) for name in WEIGHTS & message.keys())
+
+
+def undesired(record: Mapping[str, Any]) -> str | None:
+    """The column that says that a record shows what not to do: nothing of it is trained."""
+    return next((name for name in UNDESIRED if record.get(name) is False), None)
 
 
 def finish_reason(message: Mapping[str, Any]) -> str | None:

@@ -22,14 +22,20 @@ OTHER, REASONING, ACTION, OBSERVATION, ANSWER = (
 
 CALLING = re.compile(
     r"</?(?:tool_call|tool_code|function_calls?|function=|execute|invoke|action|answer)\b"
+    r"|</(?:execute_command|(?:read|list|search)_files?|write_to_file|replace_in_file|apply_diff|use_mcp_tool"
+    r"|ask_followup_question|attempt_completion)>"
     r"|^(?:Thought|Action|Final Answer)[ \d]{0,4}:",
     re.M,
 )
 THINKING = re.compile(r"</?(?:think|thinking|thought)>")
 """Markup that a parser left in a message: such a message is detected, also where others came structured. Think tags
 beside reasoning that the source keeps apart are only text."""
+CALL_LIST = re.compile(r"\s*\[[A-Za-z][\w. -]{0,60}\((?:[A-Za-z_]\w{0,40} ?=.*)?\)\]\s*", re.DOTALL)
+"""A message that is nothing but calls, as ToolACE has them: `[Get Weather(city="Oslo")]`."""
 _OPENING = re.compile(r"\s*<(think|thinking|thought)>")
-RESULT = re.compile(r"\s*(?:<(?:tool_response|tool_result|observation)\b|Observation[ \d]{0,4}:)")
+RESULT = re.compile(
+    r"\s*(?:<(?:tool_response|tool_result|observation)\b|Observation[ \d]{0,4}:|\[[a-z_]{3,40}[^\]\n]{0,300}\] Result:)"
+)
 """What a user message begins with that carries a result."""
 CUT_OFF = ("length", "aborted")
 """Finish reasons of a turn that the model did not end."""
@@ -187,6 +193,8 @@ def _message(step: Step, structured: bool) -> Piece | None:
         return None
     if step.answer:
         piece = Piece(message, ANSWER, "final_answer")
+    elif CALL_LIST.fullmatch(message):
+        piece = Piece(message, ACTION, "tool_call")
     elif not structured or CALLING.search(message) or (step.reasoning_content is None and THINKING.search(message)):
         return Piece(message, None, "" if step.trained else "untrained", "assistant", calls)
     elif calls:

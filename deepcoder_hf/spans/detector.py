@@ -59,6 +59,9 @@ class SpanDetector:
 
         Returns:
             Spans in order, in characters of `text`, without gap or overlap; none for the empty text.
+
+        Raises:
+            TypeError: It is no text.
         """
         return self.detect_batch([text], [role])[0]
 
@@ -73,6 +76,8 @@ class SpanDetector:
 
     def detect_tuples(self, texts: Sequence[str], roles: Sequence[Role]) -> list[list[SpanTuple]]:
         """The same as plain tuples, which the pipeline turns into Arrow columns without making objects."""
+        if wrong := [text for text in texts if not isinstance(text, str)]:
+            raise TypeError(f"span detection: expected texts, got {type(wrong[0]).__name__}: {wrong[0]!r:.60}")
         encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
         blob, starts = join(encoded)
         hits = find_hits(blob, self.library)

@@ -145,3 +145,13 @@ def test_a_broken_row_is_what_it_should_be_and_its_neighbours_are_untouched(name
 
 def test_every_file_of_bad_rows_is_tested(shared_data: Path) -> None:
     assert {path.stem for path in (shared_data / "bad_rows").glob("*.jsonl")} == set(BAD_ROWS)
+
+
+@pytest.mark.parametrize("answer", ["response", "output"])
+@pytest.mark.parametrize("context", ["It opened in 1937.", "It opened in 1937. " * 40])
+def test_the_context_of_a_question_is_part_of_what_was_asked(answer: str, context: str) -> None:
+    found = read({"instruction": "When did it open?", "context": context, answer: "In 1937."})
+    assert [(step.source, step.message) for step in found.steps] == [
+        ("user", f"When did it open?\n\n{context}"),
+        ("agent", "In 1937."),
+    ]

@@ -159,6 +159,20 @@ def test_a_rendering_beside_the_messages_is_left_out_only_where_it_says_nothing_
         assert caught.value.reason == "unread_fields"
 
 
+@pytest.mark.parametrize(("column", "value"), [("label", False), ("kto_tag", False), ("label", True), ("label", 0)])
+def test_an_example_of_what_not_to_do_is_read_and_not_trained(column: str, value: Any) -> None:
+    for record in (chat(USER, REPLY), {"prompt": [USER], "completion": [REPLY]}, {"instruction": "a", "output": "b"}):
+        found = read({**record, column: value})
+        assert {step.trained for step in found.steps} == {value is not False}
+        assert found.metadata.get("undesired") == (column if value is False else None)
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_a_turn_of_which_axolotl_excludes_a_range_is_not_trained(train: bool) -> None:
+    detail = [{"begin_offset": 0, "end_offset": 3, "train": train}]
+    assert steps(chat(USER, {**REPLY, "train_detail": detail}))[-1].trained is train
+
+
 @pytest.mark.parametrize("depth", [*range(60, 1100, 40), 100_000])
 def test_json_that_is_nested_too_deep_stays_text(depth: int) -> None:
     value = '{"name": "f", "arguments": ' + "[" * depth + "]" * depth + "}"

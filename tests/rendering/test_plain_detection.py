@@ -116,6 +116,42 @@ def test_think_tags_beside_separate_reasoning_are_only_text(config: Config) -> N
     ]
 
 
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ('[Get Weather(city="Oslo", days=3)]', "action"),
+        ('[Get Weather(city="Oslo"),\n Get Time(zone="CET")]\n', "action"),
+        ("[now()]", "action"),
+        ("See [the page](https://example.org) for it.", "answer"),
+        ("[1, 2, 3]", "answer"),
+    ],
+)
+@pytest.mark.parametrize("structured", [True, False])
+def test_a_message_that_is_nothing_but_calls_is_an_action(
+    said: str, kind: str, structured: bool, config: Config
+) -> None:
+    messages = [{"role": "user", "content": "How warm is it in Oslo?"}, {"role": "assistant", "content": said}]
+    if structured:
+        messages.append({"role": "user", "content": "And now?"})
+        messages.append({"role": "assistant", "content": "Warm.", "reasoning_content": "It was 20 degrees."})
+    found = spans_of({"messages": messages}, config)
+    assert next(name for name, _, text in found if said.strip() in text) == kind
+
+
+def test_the_tools_of_cline_are_calls_and_what_they_gave_is_a_result(config: Config) -> None:
+    call = "<read_file>\n<path>a.py</path>\n</read_file>"
+    messages = [
+        {"role": "user", "content": "<task>The test fails.</task>"},
+        {"role": "assistant", "content": f"<thinking>I look at it.</thinking>\n\n{call}"},
+        {"role": "user", "content": "[read_file for 'a.py'] Result:\nprint(1)"},
+        {"role": "assistant", "content": "It prints 1.", "reasoning_content": "The file holds one line."},
+    ]
+    found = {text.strip(): name for name, _, text in spans_of({"messages": messages}, config)}
+    assert found[call] == "action"
+    assert found["<thinking>I look at it.</thinking>"] == "reasoning"
+    assert next(name for text, name in found.items() if "print(1)" in text) == "observation"
+
+
 def test_preamble_needs_a_call_in_the_same_turn(config: Config) -> None:
     call = [{"name": "f", "arguments": "x"}]
     messages = [

@@ -71,6 +71,13 @@ def test_settings_that_are_given_win_over_a_preset_wherever_they_stand(sources: 
     assert preset_of(masks) == "renderers"
 
 
+def test_a_preset_fills_in_what_a_configuration_leaves_at_its_defaults() -> None:
+    given = Config(masks={"turn_end": "none"})  # type: ignore[arg-type]
+    masks = load_config([given, {"masks": {"preset": "trl"}}]).masks
+    assert masks == MasksConfig(preset="trl", turn_end="none")
+    assert load_config([Config(), {"masks": {"preset": "trl"}}]).masks == MasksConfig(preset="trl")
+
+
 def test_the_last_preset_counts_and_null_is_none() -> None:
     assert load_config([{"masks": {"preset": "trl"}}, {"masks": {"preset": "sad"}}]).masks == MasksConfig()
     assert load_config([{"masks": {"preset": "trl"}}, {"masks": {"preset": None}}]).masks == MasksConfig()
