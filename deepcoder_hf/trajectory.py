@@ -3,6 +3,9 @@
 Field names follow ATIF (Agent Trajectory Interchange Format): `steps`, `source`, `message`, `reasoning_content`,
 `tool_calls`, `observation.results`. One thing is added: `source="text"` marks a step whose text came flattened, roles
 and all, so that only span detection can tell what is what.
+
+Steps, calls and results are never changed, `dataclasses.replace` makes others; they are not frozen, since making a
+frozen one of twelve fields takes seven times as long, and a run makes two for every turn.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import Any, Literal
 
 import orjson
@@ -21,7 +25,7 @@ Source = Literal["system", "user", "agent", "tool", "text"]
 ReasoningKind = Literal["", "summary", "redacted", "encrypted"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class ToolCall:
     """One call of a tool, as the model wrote it."""
 
@@ -35,7 +39,7 @@ class ToolCall:
     """Language of the code of a call without a name, where the source says it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Observation:
     """One result of a call."""
 
@@ -47,7 +51,7 @@ class Observation:
     """Name of the tool, where the source says so."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Step:
     """One turn: what one participant said, thought, called and saw."""
 
@@ -138,13 +142,18 @@ def from_json(text: str, source_format: str) -> Trajectory:
 
 
 _STEP_FIELDS = tuple((f.name, f.default) for f in fields(Step) if f.name not in ("tool_calls", "observations"))
+_STEP_VALUES = attrgetter(*(name for name, _ in _STEP_FIELDS))
 _CALL_FIELDS = tuple(f.name for f in fields(ToolCall))
 _OBSERVATION_FIELDS = tuple(f.name for f in fields(Observation))
 
 
 def _compact(step: Step) -> dict[str, Any]:
     """A step without what is at its default; calls and results as short lists."""
-    written = {name: value for name, default in _STEP_FIELDS if (value := getattr(step, name)) != default}
+    written = {
+        name: value
+        for (name, default), value in zip(_STEP_FIELDS, _STEP_VALUES(step), strict=True)
+        if value is not default and value != default
+    }
     if step.tool_calls:
         written["tool_calls"] = [_row(call, _CALL_FIELDS) for call in step.tool_calls]
     if step.observations:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from deepcoder_hf.readers.fields import KNOWN_METADATA, MAX_EXTRA, Written
@@ -69,7 +69,7 @@ class Taken:
     """
 
     def __init__(self, trajectories: Sequence[Trajectory]) -> None:
-        self._steps = [tuple(_step_texts(step)) for trajectory in trajectories for step in trajectory.steps]
+        self._steps = [_step_texts(step) for trajectory in trajectories for step in trajectory.steps]
         self._tools = [text for trajectory in trajectories for text in trajectory.tools]
         found = [text for texts in (*self._steps, self._tools) for text in texts]
         ids = [name for t in trajectories for name in (t.trajectory_id, t.group_id, t.parent_id) if name]
@@ -173,14 +173,13 @@ def _inside(item: Any) -> Iterator[str]:
                 yield from [part] if isinstance(part, str) else _inside(part)
 
 
-def _step_texts(step: Step) -> Iterator[str]:
-    given: Iterable[str | None] = (
-        *(step.message, step.reasoning_content, step.tool_call_id, step.name, step.finish_reason),
-        *(text for call in step.tool_calls for text in (call.function_name, call.arguments, call.tool_call_id)),
-        *(call.language for call in step.tool_calls),
-        *(text for result in step.observations for text in (result.content, result.tool_call_id, result.name)),
-    )
-    return (text for text in given if text)
+def _step_texts(step: Step) -> list[str]:
+    found: list[str | None] = [step.message, step.reasoning_content, step.tool_call_id, step.name, step.finish_reason]
+    for call in step.tool_calls:
+        found += (call.function_name, call.arguments, call.tool_call_id, call.language)
+    for result in step.observations:
+        found += (result.content, result.tool_call_id, result.name)
+    return [text for text in found if text]
 
 
 def _written_of(text: Written) -> Iterator[int]:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from deepcoder_hf.errors import RecordError
 from deepcoder_hf.rendering.traced import concat, trace
@@ -62,8 +62,7 @@ class Form:
     """Ids of calls are written anew, with nine digits, for templates that demand that."""
 
 
-@dataclass(frozen=True, slots=True)
-class Numbered:
+class Numbered(NamedTuple):
     """A message and the numbers of the turns that it is made of."""
 
     message: Message

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from deepcoder_hf.errors import RecordError
 from deepcoder_hf.spans.types import TYPE_IDS
@@ -43,8 +44,7 @@ CUT_OFF = ("length", "aborted")
 Clean = Callable[[str], str]
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """A stretch of a turn's text: of known type, or for detection."""
 
     text: str
@@ -201,7 +201,7 @@ def _message(step: Step, structured: bool) -> Piece | None:
         piece = Piece(message, REASONING, "preamble")
     else:
         piece = Piece(message, ANSWER, "message")
-    return piece if step.trained else replace(piece, subtype="untrained")
+    return piece if step.trained else piece._replace(subtype="untrained")
 
 
 def _without_repeated(message: str | None, reasoning: str | None) -> str | None:
