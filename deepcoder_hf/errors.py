@@ -10,6 +10,7 @@
     ├── RecordError (ValueError)            a record is bad: becomes a counted reject
     │   ├── UnknownFormatError              no reader takes the record
     │   └── TemplateRefused                 the chat template raises on the record
+    ├── PublishError (RuntimeError)         a dataset cannot be published, or must not be: nothing was sent
     ├── SpanError (ValueError)              spans do not partition their text
     └── AlignmentError (ValueError)         tokens and spans do not fit each other
 
@@ -45,6 +46,10 @@ class TemplateError(DeepcoderError, ValueError):
 
 class SchemaError(DeepcoderError, ValueError):
     """A dataset does not have the columns, types or provenance that a stage expects."""
+
+
+class PublishError(DeepcoderError, RuntimeError):
+    """A dataset cannot be published (no right, no network, wrong name), or must not be (a secret, an unknown licence)."""
 
 
 class RecordError(DeepcoderError, ValueError):

@@ -23,6 +23,16 @@ import pytest  # noqa: E402
 CHECKOUT = Path(__file__).resolve().parents[1]
 SHARED_DATA = CHECKOUT.parent / "shared" / "data"
 
+LARGE = ("gemma3", "gptoss")
+"""Tokenizers of 200,000 entries and more, which take seconds to load: their cases run in `make test-slow`."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        if callspec is not None and not set(LARGE).isdisjoint(callspec.id.split("-")):
+            item.add_marker(pytest.mark.slow)
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
