@@ -24,9 +24,9 @@ def settled_heap() -> Iterator[None]:
     if _settled or gc.get_freeze_count():
         yield
         return
-    _settled = True
-    gc.freeze()
     try:
+        _settled = True
+        gc.freeze()
         yield
     finally:
         gc.unfreeze()

@@ -100,8 +100,6 @@ READERS: dict[str, Reader] = {
     "text": text,
 }
 """Readers by name, in the order in which they are asked."""
-CHATS = ("messages", "rendered_messages", "completion", "alpaca")
-"""Readers of what preference data are made of."""
 
 
 class TrajectoryParser:
@@ -164,7 +162,7 @@ class TrajectoryParser:
         for number, trajectory in enumerate(trajectories):
             steps, counts = paired(trajectory.steps)
             facts = {**trajectory.metadata, **counts, **({"read": claims.facts()} if number == 0 else {})}
-            if name in CHATS and (column := undesired(record)) is not None:
+            if (column := undesired(record, len(steps) > 1)) is not None:
                 steps, facts["undesired"] = tuple(replace(step, trained=False) for step in steps), column
             finished.append(replace(trajectory, steps=steps, source_format=name, metadata=facts))
         return finished

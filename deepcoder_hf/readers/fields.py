@@ -93,7 +93,10 @@ def _definitions(given: Any) -> tuple[str, ...] | None:
     tools = [_decoded(tool) for tool in listed]
     if not all(isinstance(tool, Mapping) for tool in tools):
         return None
-    return tuple(dict.fromkeys(map(verbatim, tools)))
+    try:
+        return tuple(dict.fromkeys(map(verbatim, tools)))
+    except RecursionError:  # an object in memory may be nested deeper than JSON can be written
+        return None
 
 
 def _decoded(value: Any) -> Any:

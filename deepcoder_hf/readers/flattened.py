@@ -42,7 +42,8 @@ def steps_of(record: Record, text: str, used: list[str]) -> list[Step]:
     if task is not None and task not in text:
         names = ("input", "context") if "instruction" in used else ("context",)  # Alpaca, Dolly
         beside = [fields.first_text(record, (name,), used) for name in names]
-        steps.append(Step("user", fields.joined((task, *filter(None, beside)), "\n\n")))
+        given = [part for part in beside if part is not None and part not in text]
+        steps.append(Step("user", fields.joined((task, *given), "\n\n")))
     n_given = (system is not None) + (task is not None)
     held = [given for given in (system, task) if given is not None and given in text]
     own = bool(steps) and len(steps) == n_given and TURN.search(text) is None

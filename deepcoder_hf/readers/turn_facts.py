@@ -13,8 +13,6 @@ OpenAI fine-tuning `weight`, axolotl `training` and `train`, ms-swift `loss` and
 """
 DETAIL = "train_detail"
 """axolotl's list of character ranges with `train`: where one is false, the whole turn is left out."""
-UNDESIRED = ("label", "kto_tag")
-"""False where a record shows what not to do: `label` in TRL and ms-swift, `kto_tag` in LLaMA-Factory."""
 FINISH = ("finish_reason", "stop_reason")
 CUT_OFF = {
     **dict.fromkeys(("length", "max_tokens", "max_output_tokens", "model_context_window_exceeded"), "length"),
@@ -32,9 +30,17 @@ def is_trained(message: Mapping[str, Any]) -> bool:
     return WEIGHTS.isdisjoint(message) or not any(_is_zero(message[name]) for name in WEIGHTS & message.keys())
 
 
-def undesired(record: Mapping[str, Any]) -> str | None:
-    """The column that says that a record shows what not to do: nothing of it is trained."""
-    return next((name for name in UNDESIRED if record.get(name) is False), None)
+def undesired(record: Mapping[str, Any], is_answer: bool) -> str | None:
+    """The column that says that a record shows what not to do, so that nothing of it is trained.
+
+    Args:
+        record: The raw record.
+        is_answer: Whether it is an answer to something: `label: false` (TRL, ms-swift) is a verdict only there, while
+            `kto_tag: false` (LLaMA-Factory) is one anywhere.
+    """
+    if record.get("kto_tag") is False:
+        return "kto_tag"
+    return "label" if is_answer and record.get("label") is False else None
 
 
 def finish_reason(message: Mapping[str, Any]) -> str | None:

@@ -285,14 +285,12 @@ def concat(parts: Iterable[str]) -> str:
     runs: list[Run] = []
     at = 0
     for part in parts:
-        if type(part) is not str and (own := runs_of(part)):
-            start, end, mark = own[0]
-            if runs and runs[-1][1] == start + at and runs[-1][2] == mark:
-                runs[-1] = (runs[-1][0], end + at, mark)
-            else:
-                runs.append((start + at, end + at, mark))
-            if len(own) > 1:
-                runs += [(start + at, end + at, mark) for start, end, mark in own[1:]]
+        if type(part) is not str:
+            for start, end, mark in runs_of(part):
+                if runs and runs[-1][1] == start + at and runs[-1][2] == mark:
+                    runs[-1] = (runs[-1][0], end + at, mark)
+                else:
+                    runs.append((start + at, end + at, mark))
         at += len(part)
     text = "".join(parts)
     return Traced(text, tuple(runs)) if runs else text

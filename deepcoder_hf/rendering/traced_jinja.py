@@ -32,7 +32,7 @@ from deepcoder_hf.rendering.template_limits import (
 )
 from deepcoder_hf.rendering.traced import Traced, concat, derived
 from deepcoder_hf.rendering.traced_markup import TracedMarkup, escape, markup
-from deepcoder_hf.rendering.traced_text import TracedFormatter, percent, text_of
+from deepcoder_hf.rendering.traced_text import Definition, TracedFormatter, percent, text_of
 
 _STEP = "step"
 _REBOUND = """
@@ -107,7 +107,8 @@ def hasten(environment: SandboxedEnvironment) -> None:
     if "is_safe_attribute" in vars(environment):
         return
     decide, look_up = environment.is_safe_attribute, environment.getattr
-    open_types = frozenset((str, Traced, LoopContext, environment.globals["namespace"]))
+    namespace = environment.globals["namespace"]
+    open_types = frozenset((str, Traced, LoopContext, namespace))
     decisions: dict[tuple[type, str], bool] = {}
 
     def is_safe_attribute(obj: Any, attribute: str, value: Any) -> bool:
@@ -118,16 +119,17 @@ def hasten(environment: SandboxedEnvironment) -> None:
 
     def attribute_or_key(obj: Any, attribute: str) -> Any:
         kind = type(obj)
-        if kind is dict and attribute not in _DICT_ATTRIBUTES:
+        if (kind is dict or kind is Definition) and attribute not in _DICT_ATTRIBUTES:
             try:
                 return obj[attribute]
             except KeyError:
                 return environment.undefined(obj=obj, name=attribute)
         if kind in open_types and attribute not in _GUARDED and attribute[:1] != "_":
             try:
-                return getattr(obj, attribute)
+                value = getattr(obj, attribute)
             except AttributeError:
                 return look_up(obj, attribute)
+            return look_up(obj, attribute) if kind is namespace and callable(value) else value
         return look_up(obj, attribute)
 
     environment.is_safe_attribute = is_safe_attribute  # type: ignore[method-assign, assignment]

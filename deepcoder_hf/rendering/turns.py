@@ -31,8 +31,10 @@ CALLING = re.compile(
 THINKING = re.compile(r"</?(?:think|thinking|thought)>")
 """Markup that a parser left in a message: such a message is detected, also where others came structured. Think tags
 beside reasoning that the source keeps apart are only text."""
-CALL_LIST = re.compile(r"\s*\[[A-Za-z][\w. -]{0,60}\((?:[A-Za-z_]\w{0,40} ?=.*)?\)\]\s*", re.DOTALL)
-"""A message that is nothing but calls, as ToolACE has them: `[Get Weather(city="Oslo")]`."""
+CALL_LIST = re.compile(r"\s*\[[A-Za-z](?:[\w. -]{0,59}\w)?\((?:[A-Za-z_]\w{0,40} ?=.*)?\)\]\s*", re.DOTALL)
+"""What may be a message of nothing but calls, as ToolACE has them: `[Get Weather(city="Oslo")]`; see `is_calls`."""
+_QUOTES_AND_BRACKETS = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|[\[({]|[\])}]", re.DOTALL)
+_NEXT_CALL = re.compile(r"\s*(?:\]|,\s*[A-Za-z](?:[\w. -]{0,59}\w)?\()")
 _OPENING = re.compile(r"\s*<(think|thinking|thought)>")
 RESULT = re.compile(
     r"\s*(?:<(?:tool_response|tool_result|observation)\b|Observation[ \d]{0,4}:|\[[a-z_]{3,40}[^\]\n]{0,300}\] Result:)"
@@ -140,7 +142,7 @@ def _cleaned(step: Step, clean: Clean) -> Step:
 def _other_turn(step: Step, structured: bool, named: bool) -> Turn:
     message = step.message or ""
     if step.source == "text":
-        return Turn("text", [Piece(message, None)])
+        return Turn("text", [Piece(message, None, "" if step.trained else "untrained")])
     if step.source == "system":
         return Turn("system", [Piece(message, OTHER, "system")])
     if step.source == "tool":
@@ -170,6 +172,21 @@ def _agent_turn(step: Step, structured: bool) -> Turn:
     )
 
 
+def is_calls(text: str) -> bool:
+    """Whether a text is one list of calls in brackets and nothing else."""
+    if not CALL_LIST.fullmatch(text):
+        return False
+    end, depth = len(text.rstrip()), 0
+    for found in _QUOTES_AND_BRACKETS.finditer(text):
+        if found[0] in "[({":
+            depth += 1
+        elif found[0] in "])}":
+            depth -= 1
+            if (depth == 0 and found.end() != end) or (depth == 1 and not _NEXT_CALL.match(text, found.end())):
+                return False
+    return depth == 0
+
+
 def is_json(text: str) -> bool:
     """Whether a text is whole JSON."""
     try:
@@ -193,7 +210,7 @@ def _message(step: Step, structured: bool) -> Piece | None:
         return None
     if step.answer:
         piece = Piece(message, ANSWER, "final_answer")
-    elif CALL_LIST.fullmatch(message):
+    elif is_calls(message):
         piece = Piece(message, ACTION, "tool_call")
     elif not structured or CALLING.search(message) or (step.reasoning_content is None and THINKING.search(message)):
         return Piece(message, None, "" if step.trained else "untrained", "assistant", calls)

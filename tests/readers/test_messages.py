@@ -161,7 +161,9 @@ def test_a_rendering_beside_the_messages_is_left_out_only_where_it_says_nothing_
 
 @pytest.mark.parametrize(("column", "value"), [("label", False), ("kto_tag", False), ("label", True), ("label", 0)])
 def test_an_example_of_what_not_to_do_is_read_and_not_trained(column: str, value: Any) -> None:
-    for record in (chat(USER, REPLY), {"prompt": [USER], "completion": [REPLY]}, {"instruction": "a", "output": "b"}):
+    flattened = {"prompt": "Do it.", "response": "Thought: I look.\nAction: look[x]"}
+    pairs = {"prompt": [USER], "completion": [REPLY]}
+    for record in (chat(USER, REPLY), pairs, {"instruction": "a", "output": "b"}, flattened):
         found = read({**record, column: value})
         assert {step.trained for step in found.steps} == {value is not False}
         assert found.metadata.get("undesired") == (column if value is False else None)

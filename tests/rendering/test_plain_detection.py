@@ -124,6 +124,10 @@ def test_think_tags_beside_separate_reasoning_are_only_text(config: Config) -> N
         ("[now()]", "action"),
         ("See [the page](https://example.org) for it.", "answer"),
         ("[1, 2, 3]", "answer"),
+        ("[main.py(line=3)] has the bug. I fixed it, see [test.py(line=9)]", "answer"),
+        ("[dict(n=i) for i in range(10)]", "answer"),
+        ("[A (p = 0.05) and B (q = 1)]", "answer"),
+        ("[Get Weather(city=\"Oslo (N)]\", days=[1, (2)]), say(it='it\\'s')]", "action"),
     ],
 )
 @pytest.mark.parametrize("structured", [True, False])
