@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-slow coverage lint bench clean
+.PHONY: demo test test-slow test-browser coverage lint bench clean
 
 .venv/demo.done: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("deepcoder-hf needs Python 3.11 or newer, got " + sys.version.split()[0] + "; run make with PYTHON=/path/to/python3.11") if sys.version_info < (3, 11) else None'
@@ -13,11 +13,11 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 	@touch $@
 
 .venv/test.done: .venv/demo.done
-	@$(PIP) --editable '.[fast,test]'
+	@$(PIP) --editable '.[fast,test,publish,cluster]'
 	@touch $@
 
 .venv/bench.done: .venv/test.done
-	@$(PIP) --editable '.[fast,test,bench]'
+	@$(PIP) --editable '.[fast,test,publish,cluster,ray,bench]'
 	@touch $@
 
 demo: .venv/demo.done
@@ -28,6 +28,12 @@ test: .venv/test.done lint
 
 test-slow: .venv/bench.done
 	$(PYTEST) -m slow
+
+# needs a Chromium: Debian's `apt-get install chromium`, or playwright's own
+test-browser: .venv/test.done
+	@$(PIP) --editable '.[fast,test,publish,cluster,browser]'
+	@command -v chromium chromium-browser google-chrome >/dev/null || $(BIN)/playwright install --with-deps chromium
+	$(BIN)/python -m pytest tests/view -m browser -rs
 
 coverage: .venv/test.done
 	$(PYTEST) -m 'not slow' --cov --cov-branch --cov-report=term-missing:skip-covered

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from deepcoder_hf.dataset.builder import load_trajectories as load_trajectories
     from deepcoder_hf.dataset.builder import register as register
     from deepcoder_hf.dataset.features import SAD_FEATURES as SAD_FEATURES
+    from deepcoder_hf.dataset.sad import load_sad as load_sad
     from deepcoder_hf.errors import DeepcoderError as DeepcoderError
     from deepcoder_hf.pipeline import TrajectoryProcessor as TrajectoryProcessor
     from deepcoder_hf.pipeline import create_trajectory_processor as create_trajectory_processor
@@ -30,12 +31,16 @@ if TYPE_CHECKING:
     from deepcoder_hf.tokens.tokenizer import TrajectoryTokenizer as TrajectoryTokenizer
     from deepcoder_hf.tokens.types import ProcessedTrajectory as ProcessedTrajectory
     from deepcoder_hf.tokens.types import TokenSpan as TokenSpan
+    from deepcoder_hf.training.batches import ArrowRows as ArrowRows
+    from deepcoder_hf.training.collator import SadCollator as SadCollator
 
 _HOMES = {
+    "ArrowRows": "training.batches",
     "Config": "config",
     "DeepcoderError": "errors",
     "ProcessedTrajectory": "tokens.types",
     "SAD_FEATURES": "dataset.features",
+    "SadCollator": "training.collator",
     "Span": "spans.types",
     "SpanDetector": "spans.detector",
     "SpanType": "spans.types",
@@ -50,6 +55,7 @@ _HOMES = {
     "detect_spans": "stages",
     "evaluate_spans": "spans.evaluate",
     "load_config": "settings",
+    "load_sad": "dataset.sad",
     "load_trajectories": "dataset.builder",
     "process_records": "stages",
     "register": "dataset.builder",

@@ -49,7 +49,7 @@ class SchemaError(DeepcoderError, ValueError):
 
 
 class PublishError(DeepcoderError, RuntimeError):
-    """A dataset cannot be published (no right, no network, wrong name), or must not be (a secret, an unknown licence)."""
+    """A dataset cannot be published (no right, no network), or must not be (a secret, an unknown licence)."""
 
 
 class RecordError(DeepcoderError, ValueError):

@@ -42,7 +42,10 @@ def command(
     with progress_bar(as_json) as bar:
         report = audit_dataset(Path(dataset), tokenizer, rows, max_share, by_code, bar.advance)
     if html is not None:
-        write_page(report, Path(html))
+        from deepcoder_hf.view.audit import audit_page
+        from deepcoder_hf.view.page_shell import write_html
+
+        write_html(audit_page(report), Path(html))
     if as_json:
         click.echo(safe_json(report, indent=2))
     else:
@@ -81,21 +84,3 @@ def shares(limits: tuple[str, ...]) -> tuple[float, dict[str, float]]:
         else:
             max_share = share
     return max_share, by_code
-
-
-def write_page(report: dict[str, object], path: object) -> None:
-    """Write the HTML page.
-
-    Raises:
-        OutputError: The file cannot be written.
-    """
-    from pathlib import Path
-
-    from deepcoder_hf.errors import OutputError
-    from deepcoder_hf.view.audit import audit_page
-
-    target = Path(str(path))
-    try:
-        target.write_text(audit_page(report), encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{target} cannot be written: {error.strerror or error}") from None

@@ -22,8 +22,11 @@ COMMANDS = {
     "evaluate": "deepcoder_hf.cli.evaluate",
     "audit": "deepcoder_hf.cli.audit",
     "export": "deepcoder_hf.cli.export",
+    "report": "deepcoder_hf.cli.report",
+    "publish": "deepcoder_hf.cli.publish",
+    "cluster": "deepcoder_hf.cli.cluster",
 }
-SETUP_ERRORS = ("ConfigError", "InputError", "OutputError", "TokenizerError", "SchemaError")
+SETUP_ERRORS = ("ConfigError", "InputError", "OutputError", "TokenizerError", "SchemaError", "PublishError")
 
 
 class Commands(click.Group):

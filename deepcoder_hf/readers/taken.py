@@ -139,7 +139,8 @@ class Taken:
         steps = next((found for item in reversed(around) if (found := self._made_of(item))), set())
         given = text.strip()
         word = re.compile(rf"(?<!\w){re.escape(given)}(?!\w)") if len(given.split(None, 1)) == 1 else None
-        quoted = (json.dumps(given, ensure_ascii=False), json.dumps(given), f"'{given}'")
+        quoted = {json.dumps(words, ensure_ascii=ascii) for words in (text, given) for ascii in (False, True)}
+        quoted.add(f"'{given}'")
         for place in steps:
             for said in self._steps[place] if place < len(self._steps) else self._tools:
                 if (

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import resources
 from typing import Any
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from deepcoder_hf.view.page_charts import class_chart
+from deepcoder_hf.view.page_shell import page_with
 from deepcoder_hf.view.safe import safe_text
 
 SEVERITIES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
@@ -87,9 +88,5 @@ def _one_line(text: str) -> str:
 
 def audit_page(report: Mapping[str, Any]) -> str:
     """A report of `audit_dataset` as one HTML page without scripts; every text of the data is escaped."""
-    from jinja2 import Environment
-
-    source = (resources.files("deepcoder_hf.view") / "audit.html").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["visible"] = safe_text
-    return environment.from_string(source).render(report=report)
+    chart = class_chart(report["classes"])
+    return page_with("audit.html", f"Audit of {report['dataset']}", {"report": report, "chart": chart})

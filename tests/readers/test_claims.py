@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -209,3 +210,11 @@ def test_text_before_thinking_is_said_before_it_and_empty_arguments_stay_empty()
     ]
     call = {"id": "1", "function": {"name": "pwd", "arguments": ""}}
     assert steps(chat(ASKED, {"role": "assistant", "tool_calls": [call]}))[-1].tool_calls[0].arguments == ""
+
+
+def test_a_tool_that_is_listed_twice_is_read_whatever_its_strings_begin_with() -> None:
+    tool = {"name": "t", "options": ["\r1", "0"], "path": None}
+    messages = [{"role": "user", "content": "0"}, {"role": "assistant", "content": "0"}]
+    found = TrajectoryParser().parse({"messages": messages, "tools": [tool, json.loads(json.dumps(tool))]})
+    assert len(found.tools) == 1
+    assert "unread" not in found.metadata["read"]

@@ -1,0 +1,45 @@
+"""The same text as a program would see it that had read it: escapes of JSON and of URLs turned into white space.
+
+Secrets of trajectories stand in JSON inside JSON (`\\\\\\"export KEY=...\\\\\\n`) and in queries (`?key=...&x=1`),
+where the letter of an escape or an ampersand touches the secret and hides its borders. A view has exactly as many
+characters as the text, so that what is found in it is found in the text.
+"""
+
+from __future__ import annotations
+
+import re
+
+_ESCAPE = re.compile(
+    r"\\+(?:u00[0-9a-fA-F]{2}|[nrtbf\"'/])|%(?:0[aAdD9]|2[02677]|3[bBcCdDeEfF])|&(?:amp|quot|lt|gt|#39);|&"
+)
+"""Such as `\\n`, `\\\\\\"`, `\\u0026`, `%3D`, `&amp;` and the `&` of a query."""
+_MEANINGS = {"n": "\n", "r": "\n", "t": "\t", '"': '"', "'": "'", "/": "/"}
+
+
+def plain_view(text: str) -> str | None:
+    """The lines that hold escapes with these blanked, and blanks for all others; None where no line has any.
+
+    Lines without escapes read the same in both, and need not be looked at twice.
+    """
+    if "\\" not in text and "&" not in text and "%" not in text:
+        return None
+    made, any_escape = [], False
+    for line in text.split("\n"):
+        if "\\" in line or "&" in line or "%" in line:
+            line, count = _ESCAPE.subn(_blank, line)
+            if count:
+                made.append(line)
+                any_escape = True
+                continue
+        made.append(" " * len(line))
+    return "\n".join(made) if any_escape else None
+
+
+def _blank(match: re.Match[str]) -> str:
+    escape = match[0]
+    last = " "
+    if escape[0] == "\\":
+        last = chr(int(escape[-2:], 16)) if escape[-3:-2] == "0" and len(escape) > 5 else _MEANINGS.get(escape[-1], " ")
+    elif escape[0] == "%":
+        last = chr(int(escape[1:], 16))
+    return " " * (len(escape) - 1) + ("\n" if last == "\r" else " " if last == "&" else last)

@@ -1,0 +1,1 @@
+"""Training on SAD rows: batches without Python lists."""
