@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from deepcoder_hf.readers.fields import KNOWN_METADATA, MAX_EXTRA, Written
+from deepcoder_hf.readers.fields import KNOWN_METADATA, MAX_EXTRA, Written, verbatim
 from deepcoder_hf.trajectory import Step, Trajectory
 
 LONG = 40
@@ -84,6 +84,7 @@ class Taken:
         self._joined: str | None = None
         self._owners: dict[int, set[int]] | None = None
         self._steps_of: dict[int, set[int]] = {}
+        self._is_read: dict[int, bool] = {}
 
     def leaf_objects(self) -> Mapping[int, set[int]]:
         """The strings by identity, those inside objects that were written as JSON too, with the steps they are in."""
@@ -136,6 +137,8 @@ class Taken:
             around: The objects of the record that it stands in, the innermost last. Its message is the innermost from
                 which something was read.
         """
+        if any(self._is_tool(item) for item in around[1:3]):  # listed twice, read once
+            return True
         steps = next((found for item in reversed(around) if (found := self._made_of(item))), set())
         given = text.strip()
         word = re.compile(rf"(?<!\w){re.escape(given)}(?!\w)") if len(given.split(None, 1)) == 1 else None
@@ -152,6 +155,16 @@ class Taken:
                 if given in said and any(given == line.strip() for line in said.splitlines()):
                     return True
         return False
+
+    def _is_tool(self, item: Any) -> bool:
+        """Whether an object is the definition of a tool that was read."""
+        if (known := self._is_read.get(id(item))) is None:
+            try:
+                known = isinstance(item, Mapping) and bool(self._tools) and verbatim(item) in self._tools
+            except RecursionError:
+                known = False
+            self._is_read[id(item)] = known
+        return known
 
     def _made_of(self, item: Any) -> set[int]:
         """The steps that were made of a message: what it holds, without the messages of a list in it."""
