@@ -83,7 +83,8 @@ def _emails(text: str) -> Iterator[Hit]:
         if local and domain and not _is_nobody(local[0], domain[0], domain[1]):
             start = at - len(local[0])
             escaped = text[start - 1 : start] == "\\" and text[start] in "nrt"  # `\nname@...` in JSON
-            yield Hit(start + escaped, domain.end(), EMAIL)
+            if len(local[0]) > escaped:  # else a decorator on a line of its own: `\n@pytest.mark`
+                yield Hit(start + escaped, domain.end(), EMAIL)
         at = text.find("@", at + 1)
 
 
