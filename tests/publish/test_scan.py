@@ -154,7 +154,8 @@ def test_personal_data_is_found(text: str, values: list[str]) -> None:
 @pytest.mark.parametrize("text", [
     "someone@example.com", "bot@users.noreply.github.com", "git@github.com:a/b.git", "icon@2x.png", "react@18.2.0",
     "noreply@anthropic.com", "/home/user/src", "/home/runner/work", "/Users/Shared", "root@3f2a1b4c5d6e:/# ls",
-    "user@localhost:~$ ls", "@app.route('/x')", r"import pytest\n\n\n@pytest.mark.parametrize(1)", "https://site.org/home/news", "<EMAIL_1> /home/<USER_1>/x",
+    "user@localhost:~$ ls", "@app.route('/x')", r"import pytest\n\n\n@pytest.mark.parametrize(1)",
+    "https://site.org/home/news", "<EMAIL_1> /home/<USER_1>/x",
     "<USER_1>@<HOST_1>:~$ ls", "a@b", "x @ y.com",
 ])  # fmt: skip
 def test_what_is_nobodys_is_left_alone(text: str) -> None:
