@@ -22,6 +22,7 @@ from deepcoder_hf.dataset.features import SAD_FEATURES
 from deepcoder_hf.dataset.ledger import FIELDS, columns_of
 from deepcoder_hf.dataset.report import ReportBuilder
 from deepcoder_hf.filters.duplicates import REASON, Duplicates
+from deepcoder_hf.fingerprint import code_digest
 from deepcoder_hf.shards import Shard, fill_cache, plan_shards
 from deepcoder_hf.tokens.tokenizer import cached_tokenizer
 
@@ -90,6 +91,7 @@ class Run:
         facts: dict[str, Any] = {
             "tokenizer": tokenizer.identity,
             "engine": f"{tokenizer.engine.name} ({tokenizer.engine_version})",
+            "digests": {"stage sources and patterns": code_digest()},
             "versions": {
                 "deepcoder-hf": metadata.version("deepcoder-hf"),
                 "python": platform.python_version(),
