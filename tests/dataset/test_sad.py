@@ -19,6 +19,8 @@ from sad_client import described, loaded
 from deepcoder_hf.dataset.features import SAD_FEATURES
 from deepcoder_hf.dataset.sad import load_sad
 from deepcoder_hf.errors import ConfigError, InputError, SchemaError
+from deepcoder_hf.publish.bundle import Bundle
+from deepcoder_hf.publish.parquet import write_parquet
 
 TEACHER = {
     "teacher_topk_ids": List(List(Value("int32"))),
@@ -178,7 +180,7 @@ def test_published_parquet_loads_under_datasets_4_0_0(rows: Dataset, tmp_path: P
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "datasets==4.0.0"]
     installed = subprocess.run(pip, capture_output=True, text=True, timeout=900)
     assert installed.returncode == 0, installed.stderr[-3000:]
-    path = write(rows, tmp_path / "train.parquet")
+    (path,) = write_parquet(Bundle({"train": rows}), tmp_path, "default")["train"]
     code = """
 import hashlib, json, sys, datasets
 rows = datasets.load_dataset("parquet", data_files=sys.argv[1], split="train")
