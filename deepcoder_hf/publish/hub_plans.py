@@ -64,6 +64,20 @@ class Replace:
         )
 
 
+def check_layout(old: Published, card: CardOptions) -> None:
+    """Shards are added and rewritten only in the config's own folder, to which its entry on the card will lead.
+
+    Raises:
+        PublishError: The config has files elsewhere, as other tools put them.
+    """
+    elsewhere = [path for paths in old.paths.values() for path in paths if not path.startswith(f"{card.config_name}/")]
+    if elsewhere:
+        raise PublishError(
+            f"config {card.config_name!r} of {card.repo_id} has files outside of its folder ({elsewhere[0]}): publish "
+            "the whole dataset once, without --append and --remove"
+        )
+
+
 @dataclass(slots=True)
 class Append:
     """New trajectories stand in new shards after those of the config; the old shards are not touched."""
@@ -75,6 +89,7 @@ class Append:
     def __call__(self, head: Head) -> Plan:
         """Make the plan: rows whose trajectory the config has already are left out and counted."""
         old = Published(self.repo, head, self.card.config_name)
+        check_layout(old, self.card)
         self._check_kind(old)
         known = old.trajectory_ids()
         new = {split: without(rows, known) for split, rows in self.bundle.splits.items()}
@@ -129,6 +144,7 @@ class Remove:
             PublishError: An id is not in the config, or nothing would be left of it.
         """
         old = Published(self.repo, head, self.card.config_name)
+        check_layout(old, self.card)
         place = f"config {self.card.config_name!r} of {self.card.repo_id}"
         if missing := sorted(set(self.ids) - old.trajectory_ids()):
             shown = ", ".join(map(repr, missing[:5])) + (f" and {len(missing) - 5:,} more" if len(missing) > 5 else "")

@@ -114,6 +114,11 @@ def publish(
     refuse_revision(revision, create_pr, tag)
     if remove and (append or dataset is not None):
         raise PublishError("remove takes trajectories out of what is published: pass no dataset, and not append")
+    if append and redact:
+        raise PublishError(
+            "placeholders are numbered within one push, so redacted ids of two pushes would be taken for the same: "
+            "publish all rows with --redact at once, without --append"
+        )
     if not remove and not licence:
         raise PublishError("no licence: name the licence of the rows, such as apache-2.0 or cc-by-4.0")
     try:

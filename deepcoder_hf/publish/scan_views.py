@@ -10,9 +10,12 @@ from __future__ import annotations
 import re
 
 _ESCAPE = re.compile(
+    r"\x1b\[[0-9;:?]{0,24}[@-~]|\\+(?:u001[bB]|x1[bB]|0?33|e)\[[0-9;:?]{0,24}[@-~]|\$(?=\Z|\\+[nr])|"
     r"\\+(?:u00[0-9a-fA-F]{2}|[nrtbf\"'/])|%(?:0[aAdD9]|2[02677]|3[bBcCdDeEfF])|&(?:amp|quot|lt|gt|#39);|&"
 )
-"""Such as `\\n`, `\\\\\\"`, `\\u0026`, `%3D`, `&amp;` and the `&` of a query."""
+"""Such as `\\n`, `\\\\\\"`, `\\u0026`, `%3D`, `&amp;` and the `&` of a query; a terminal's colours, raw and escaped,
+and the `$` at the end of a line of `cat -A`."""
+_MARKS = ("\\", "&", "%", "\x1b", "$")
 _MEANINGS = {"n": "\n", "r": "\n", "t": "\t", '"': '"', "'": "'", "/": "/"}
 
 
@@ -21,11 +24,11 @@ def plain_view(text: str) -> str | None:
 
     Lines without escapes read the same in both, and need not be looked at twice.
     """
-    if "\\" not in text and "&" not in text and "%" not in text:
+    if not any(mark in text for mark in _MARKS):
         return None
     made, any_escape = [], False
     for line in text.split("\n"):
-        if "\\" in line or "&" in line or "%" in line:
+        if any(mark in line for mark in _MARKS):
             line, count = _ESCAPE.subn(_blank, line)
             if count:
                 made.append(line)
@@ -37,6 +40,8 @@ def plain_view(text: str) -> str | None:
 
 def _blank(match: re.Match[str]) -> str:
     escape = match[0]
+    if escape[0] in "\x1b$" or "[" in escape:
+        return " " * len(escape)
     last = " "
     if escape[0] == "\\":
         last = chr(int(escape[-2:], 16)) if escape[-3:-2] == "0" and len(escape) > 5 else _MEANINGS.get(escape[-1], " ")

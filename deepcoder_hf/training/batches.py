@@ -89,6 +89,8 @@ def read_batch(batch: Any, wanted: Callable[[str], bool]) -> Batch:
     if isinstance(batch, pa.Table | pa.RecordBatch):
         batch = [batch]
     if isinstance(batch, Mapping):
+        if len(ids := batch.get("input_ids", ())) and isinstance(ids[0], int | np.integer):
+            raise InputError("expected columns of rows, got one row as a mapping: put it in a list")
         columns = {name: _from_rows(name, list(values)) for name, values in batch.items() if wanted(name)}
     elif isinstance(batch, Sequence) and all(isinstance(part, pa.Table | pa.RecordBatch) for part in batch):
         columns = _from_tables(batch, wanted)

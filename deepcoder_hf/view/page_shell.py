@@ -70,8 +70,10 @@ def write_html(page: str, path: Path) -> None:
     """Write a page under its name when it is complete.
 
     Raises:
-        OutputError: The file cannot be written.
+        OutputError: The file cannot be written, or it exists and is no page: the dataset itself, perhaps.
     """
+    if path.is_file() and path.stat().st_size and not path.read_bytes()[:9].lower().startswith(b"<!doctype"):
+        raise OutputError(f"{path} exists and is no page; it is not replaced: name another file")
     try:
         if path.is_dir():
             raise IsADirectoryError(0, "is a folder")

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 pytest.importorskip("detect_secrets", reason="the extra publish is not installed")
 pytest.importorskip("kingfisher_sdk", reason="the extra publish is not installed")
 
+from deepcoder_hf.publish.scan import hits_of
 from deepcoder_hf.publish.scan_anchors import anchors, folded, ignores_case
 from deepcoder_hf.publish.scan_views import plain_view
 from deepcoder_hf.publish.secrets import UNUSED_PLUGINS, Hit, _by_format, merged, secret_finder
@@ -146,3 +147,12 @@ def test_a_long_line_costs_time_in_proportion() -> None:
 
     seconds(10)
     assert seconds(8000) < 8 * seconds(2000) + 0.5
+
+
+@pytest.mark.parametrize(
+    "around", ["\x1b[32m{}\x1b[0m", '{{"out": "\\u001b[1;32m{}\\u001b[0m"}}', "TOKEN={}$\nX=1$", "TOKEN={}$\\nX=1"]
+)
+def test_colours_and_line_ends_of_a_terminal_hide_no_secret(around: str) -> None:
+    secret = "hf_" + "pLIixMEOLeMaEqJomTEIJEzOjoOjHyVaQX"
+    text = around.format(secret)
+    assert [hit.value(text) for kind, hit in hits_of(text) if kind == "secret"] == [secret]

@@ -256,7 +256,19 @@ def test_a_page_that_cannot_be_written_is_one_line_and_leaves_nothing(tmp_path: 
     for path in (tmp_path / "folder", tmp_path / "missing" / "page.html"):
         with pytest.raises(OutputError, match="cannot be written"):
             write_html("page", path)
-    write_html("page", tmp_path / "page.html")
-    write_html("again", tmp_path / "page.html")
-    assert (tmp_path / "page.html").read_text() == "again"
+    write_html("<!doctype html>page", tmp_path / "page.html")
+    write_html("<!doctype html>again", tmp_path / "page.html")
+    assert (tmp_path / "page.html").read_text() == "<!doctype html>again"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "page.html"]
+
+
+def test_a_file_that_is_no_page_is_not_replaced(tmp_path: Path) -> None:
+    target = tmp_path / "rows.parquet"
+    target.write_bytes(b"PAR1")
+    with pytest.raises(OutputError, match="is no page"):
+        write_html("<!doctype html>", target)
+    assert target.read_bytes() == b"PAR1"
+    target = tmp_path / "page.html"
+    for page in ("<!doctype html>1", "<!doctype html>2"):
+        write_html(page, target)
+        assert target.read_text() == page
